@@ -1,0 +1,1 @@
+//! The way to RabbitMQ: supervised connection, lanes, confirmed publishing.

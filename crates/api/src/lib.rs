@@ -1,0 +1,1 @@
+//! What both services say to clients: rich errors, field checks, page tokens.

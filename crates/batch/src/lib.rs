@@ -1,0 +1,1 @@
+//! Natural batching: while one batch runs, the next requests gather.

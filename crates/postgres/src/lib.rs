@@ -1,0 +1,1 @@
+//! The way to a PostgreSQL database: pool, patience at start, units of work.

@@ -1,0 +1,28 @@
+//! The protobuf messages and gRPC services, generated from `proto/` at build time. Owns nothing else: no conversions.
+
+/// Everything in `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+#[expect(missing_docs, reason = "generated: each item carries the comment of its proto, where it has one")]
+#[allow(clippy::allow_attributes, clippy::all, clippy::pedantic, reason = "generated code")]
+mod generated {
+    pub mod holdfast {
+        pub mod catalog {
+            pub mod v1 {
+                tonic::include_proto!("holdfast.catalog.v1");
+            }
+        }
+        pub mod reservation {
+            pub mod v1 {
+                tonic::include_proto!("holdfast.reservation.v1");
+            }
+        }
+        pub mod events {
+            pub mod v1 {
+                tonic::include_proto!("holdfast.events.v1");
+            }
+        }
+    }
+}
+
+pub use generated::holdfast::{catalog::v1 as catalog, events::v1 as events, reservation::v1 as reservation};

@@ -1,0 +1,1 @@
+//! Boot, serve, drain: what a Holdfast process does around its own work.

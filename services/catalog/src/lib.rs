@@ -1,0 +1,1 @@
+//! Owns products, stock, seat maps, seats and holds.

@@ -1,0 +1,1 @@
+//! Carries verdicts on holds that fall due from reservation to catalog.

@@ -1,0 +1,1 @@
+//! Owns bookings, and alone decides what becomes of them.

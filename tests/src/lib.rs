@@ -1,0 +1,1 @@
+//! The whole system, driven through real clients against real servers.
