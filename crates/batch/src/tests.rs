@@ -1,0 +1,109 @@
+//! What a batcher promises, with batches that wait for a gate instead of a clock.
+
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::Semaphore;
+
+use super::{BatchLimits, Batcher, SubmitError};
+
+/// A batcher that doubles numbers, one batch per permit of the gate, and notes its batches.
+struct Gated {
+    batcher: Batcher<u64, u64>,
+    gate: Arc<Semaphore>,
+    batches: Arc<Mutex<Vec<Vec<u64>>>>,
+}
+
+fn gated(limits: BatchLimits) -> Gated {
+    let gate = Arc::new(Semaphore::new(0));
+    let batches = Arc::new(Mutex::new(Vec::new()));
+    let (inner_gate, inner_batches) = (Arc::clone(&gate), Arc::clone(&batches));
+    let batcher = Batcher::start("test", limits, move |numbers: Vec<u64>| {
+        let (gate, batches) = (Arc::clone(&inner_gate), Arc::clone(&inner_batches));
+        async move {
+            batches.lock().unwrap().push(numbers.clone());
+            gate.acquire().await.unwrap().forget();
+            assert!(!numbers.contains(&666), "a poisoned batch");
+            numbers.into_iter().map(|number| number * 2).collect()
+        }
+    });
+    Gated { batcher, gate, batches }
+}
+
+impl Gated {
+    fn submit(&self, number: u64) -> tokio::task::JoinHandle<Result<u64, SubmitError>> {
+        let batcher = self.batcher.clone();
+        tokio::spawn(async move { batcher.submit(number).await })
+    }
+
+    async fn until_batches(&self, count: usize) {
+        while self.batches.lock().unwrap().len() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn until_waiting(&self, count: usize) {
+        while self.batcher.queue.max_capacity() - self.batcher.queue.capacity() < count {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+const LIMITS: BatchLimits = BatchLimits { max_batch: 8, queue: 16, in_flight: 1 };
+
+#[tokio::test]
+async fn requests_that_come_while_a_batch_runs_go_together() {
+    let gated = gated(LIMITS);
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let later: Vec<_> = (2..=5).map(|number| gated.submit(number)).collect();
+    gated.until_waiting(4).await;
+    gated.gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), Ok(2));
+    for (number, task) in (2..=5).zip(later) {
+        assert_eq!(task.await.unwrap(), Ok(number * 2));
+    }
+    assert_eq!(*gated.batches.lock().unwrap(), vec![vec![1], vec![2, 3, 4, 5]]);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let gated = gated(BatchLimits { queue: 2, ..LIMITS });
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let waiting = [gated.submit(2), gated.submit(3)];
+    gated.until_waiting(2).await;
+    assert_eq!(gated.batcher.submit(4).await, Err(SubmitError::QueueFull));
+    gated.gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), Ok(2));
+    for task in waiting {
+        assert!(task.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_request_whose_caller_has_gone_is_dropped() {
+    let gated = gated(LIMITS);
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let gone = gated.submit(2);
+    gated.until_waiting(1).await;
+    gone.abort();
+    assert!(gone.await.unwrap_err().is_cancelled());
+    let stays = gated.submit(3);
+    gated.until_waiting(2).await;
+    gated.gate.add_permits(2);
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(stays.await.unwrap(), Ok(6));
+    assert_eq!(*gated.batches.lock().unwrap(), vec![vec![1], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_batch_that_panics_takes_only_its_own_requests() {
+    let gated = gated(LIMITS);
+    let poisoned = gated.submit(666);
+    gated.until_batches(1).await;
+    let next = gated.submit(2);
+    gated.gate.add_permits(2);
+    assert_eq!(poisoned.await.unwrap(), Err(SubmitError::Abandoned));
+    assert_eq!(next.await.unwrap(), Ok(4));
+}
