@@ -1,0 +1,83 @@
+//! Trace context across process borders: W3C `traceparent` in gRPC metadata, HTTP and AMQP headers.
+//!
+//! Without the export of traces there is no context to carry, and everything here does nothing.
+
+use std::collections::HashMap;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::{
+    Context, global,
+    propagation::{Extractor, Injector, TextMapPropagator as _},
+    trace::TraceContextExt as _,
+};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tonic::metadata::MetadataMap;
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+const TRACEPARENT: &str = "traceparent";
+
+/// Makes W3C trace context the way context travels.
+pub(crate) fn install() {
+    global::set_text_map_propagator(TraceContextPropagator::new());
+}
+
+/// The current span as a W3C `traceparent`, to be stored or sent; `None` when the span is not traced.
+#[must_use]
+pub fn current_traceparent() -> Option<String> {
+    let mut fields = HashMap::new();
+    TraceContextPropagator::new().inject_context(&Span::current().context(), &mut fields);
+    fields.remove(TRACEPARENT)
+}
+
+/// Links `span` to the one that `traceparent` names: it follows from it, but is no part of it. A malformed one is ignored.
+pub fn link(span: &Span, traceparent: &str) {
+    let fields = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
+    let context = TraceContextPropagator::new().extract_with_context(&Context::new(), &fields);
+    span.add_link(context.span().span_context().clone());
+}
+
+/// Makes `span` a child of the caller's span, if the headers of its request name one. Before the span is entered.
+pub fn set_parent(span: &Span, headers: &HeaderMap) {
+    let context = global::get_text_map_propagator(|propagator| {
+        propagator.extract_with_context(&Context::new(), &Headers(headers))
+    });
+    if context.span().span_context().is_valid() {
+        // Refused where spans are not exported or this one is filtered out: then there is nothing to join either.
+        let _ = span.set_parent(context);
+    }
+}
+
+/// Writes the current span into the metadata of an outgoing call.
+pub fn inject(metadata: &mut MetadataMap) {
+    inject_headers(metadata.as_mut());
+}
+
+/// Writes the current span into the headers of an outgoing request.
+pub fn inject_headers(headers: &mut HeaderMap) {
+    global::get_text_map_propagator(|propagator| {
+        propagator.inject_context(&Span::current().context(), &mut HeadersMut(headers));
+    });
+}
+
+struct Headers<'a>(&'a HeaderMap);
+
+impl Extractor for Headers<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+struct HeadersMut<'a>(&'a mut HeaderMap);
+
+impl Injector for HeadersMut<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
+            self.0.insert(name, value);
+        }
+    }
+}
