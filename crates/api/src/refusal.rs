@@ -1,0 +1,85 @@
+//! The errors that are not bad fields: refusals by the rules, overload, outages, our own faults.
+
+use std::{collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+/// `google.rpc.ErrorInfo.domain` of every Holdfast error.
+pub const DOMAIN: &str = "holdfast";
+
+/// When to come back after OVERLOADED: queues drain in less.
+const OVERLOAD_DELAY: Duration = Duration::from_millis(100);
+/// When to come back after UNAVAILABLE: about what a restart of a part takes.
+const OUTAGE_DELAY: Duration = Duration::from_secs(1);
+
+/// A refusal by the rules: `code` with `google.rpc.ErrorInfo` of this reason (`INSUFFICIENT_STOCK`) and metadata.
+#[must_use]
+pub fn refusal<'a>(
+    code: Code,
+    reason: &str,
+    message: impl Into<String>,
+    metadata: impl IntoIterator<Item = (&'a str, String)>,
+) -> Status {
+    let metadata: HashMap<_, _> = metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Status::with_error_details(code, message, ErrorDetails::with_error_info(reason, DOMAIN, metadata))
+}
+
+/// The reason on the wire of a proto `ErrorReason`, from its `as_str_name`: without the enum's prefix.
+#[must_use]
+pub fn reason_name(proto_name: &str) -> &str {
+    proto_name.strip_prefix("ERROR_REASON_").unwrap_or(proto_name)
+}
+
+/// RESOURCE_EXHAUSTED, reason OVERLOADED, with `google.rpc.RetryInfo`: too many requests are waiting.
+#[must_use]
+pub fn overloaded() -> Status {
+    passing(Code::ResourceExhausted, "OVERLOADED", "too many requests are waiting; try again", OVERLOAD_DELAY)
+}
+
+/// UNAVAILABLE, reason UNAVAILABLE, with `google.rpc.RetryInfo`: a part that the call needs is away.
+#[must_use]
+pub fn unavailable() -> Status {
+    passing(Code::Unavailable, "UNAVAILABLE", "a part that this call needs is away; try again", OUTAGE_DELAY)
+}
+
+/// INTERNAL, the same for every cause: what went wrong is in our log and nowhere else.
+#[must_use]
+pub fn internal() -> Status {
+    Status::internal("internal error; its cause is in the server's log")
+}
+
+fn passing(code: Code, reason: &str, message: &str, delay: Duration) -> Status {
+    let mut details = ErrorDetails::with_retry_info(Some(delay));
+    details.set_error_info(reason, DOMAIN, HashMap::new());
+    Status::with_error_details(code, message, details)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{metadata_of, reason_of, retry_delay_of};
+
+    #[test]
+    fn a_refusal_carries_its_reason_and_metadata() {
+        let status = refusal(Code::AlreadyExists, "SKU_TAKEN", "taken", [("sku", "A-1".to_owned())]);
+        assert_eq!(status.code(), Code::AlreadyExists);
+        assert_eq!(reason_of(&status), "SKU_TAKEN");
+        assert_eq!(metadata_of(&status)["sku"], "A-1");
+        assert_eq!(retry_delay_of(&status), None);
+    }
+
+    #[test]
+    fn what_passes_says_when_to_come_back() {
+        assert_eq!(reason_of(&overloaded()), "OVERLOADED");
+        assert_eq!(retry_delay_of(&overloaded()), Some(OVERLOAD_DELAY));
+        assert_eq!(reason_of(&unavailable()), "UNAVAILABLE");
+        assert_eq!(retry_delay_of(&unavailable()), Some(OUTAGE_DELAY));
+    }
+
+    #[test]
+    fn reasons_lose_their_prefix_on_the_wire() {
+        let reason = proto::catalog::ErrorReason::InsufficientStock;
+        assert_eq!(reason_name(reason.as_str_name()), "INSUFFICIENT_STOCK");
+    }
+}
