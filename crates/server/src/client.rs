@@ -1,0 +1,98 @@
+//! Calls to other services: lazy connection, keepalive, deadlines and trace context passed on.
+
+use std::{
+    error::Error,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use ::http::{Request, Response};
+use anyhow::Context as _;
+use tokio::time::timeout;
+use tonic::{
+    Status, TimeoutExpired,
+    body::Body,
+    transport::{self, Endpoint},
+};
+use tower::{Service, ServiceExt as _};
+
+use crate::deadline::{self, GRPC_TIMEOUT};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// The way to another service, for its generated client: `HoldServiceClient<server::Channel>`. Clones share a connection.
+///
+/// Each call carries the current span, and ends by itself: after the channel's timeout, the time left to the call that
+/// is being handled ([`time_left`](crate::time_left)), or the request's own timeout, whichever is least. Then it is
+/// DEADLINE_EXCEEDED; a service that cannot be reached, or is lost on the way, is UNAVAILABLE.
+#[derive(Clone, Debug)]
+pub struct Channel {
+    inner: transport::Channel,
+    timeout: Duration,
+}
+
+/// Makes a channel to `url` (`http://127.0.0.1:50051`). It connects when it is first used, and again whenever it must:
+/// the service need not be there yet. Call it inside the runtime.
+///
+/// # Errors
+/// `url` is not a URL.
+pub fn channel(url: &str, timeout: Duration) -> anyhow::Result<Channel> {
+    let inner = Endpoint::from_shared(url.to_owned())
+        .with_context(|| format!("read the URL {url:?}"))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .connect_lazy();
+    Ok(Channel { inner, timeout })
+}
+
+impl Service<Request<Body>> for Channel {
+    type Response = Response<Body>;
+    type Error = Status;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Status>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Status>> {
+        Poll::Ready(Ok(())) // the wait for the connection is part of the call, within its limit
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        let asked = request.headers().get(GRPC_TIMEOUT).and_then(deadline::parse);
+        let limit = [asked, deadline::time_left()].into_iter().flatten().fold(self.timeout, Duration::min);
+        request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(limit));
+        telemetry::propagation::inject_headers(request.headers_mut());
+        let answer = self.inner.clone().oneshot(request);
+        Box::pin(async move {
+            match timeout(limit, answer).await {
+                Ok(Ok(response)) => Ok(response),
+                Ok(Err(error)) if is_timeout(&error) => Err(too_late()),
+                Ok(Err(error)) => Err(unreachable(error)),
+                Err(_) => Err(too_late()),
+            }
+        })
+    }
+}
+
+fn too_late() -> Status {
+    Status::deadline_exceeded("the other service did not answer in time")
+}
+
+fn unreachable(error: transport::Error) -> Status {
+    let mut status = Status::unavailable("the other service cannot be reached");
+    status.set_source(std::sync::Arc::new(error));
+    status
+}
+
+/// Whether tonic's own timeout ended the call: it reads the same header.
+fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<TimeoutExpired>())
+}

@@ -1,0 +1,97 @@
+//! The gRPC listener: limits, keepalive, reflection, health, and the way out.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::{
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+use tokio::{net::TcpListener, time::sleep};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    service::Routes,
+    transport::{Server, server::TcpIncoming},
+};
+use tonic_health::pb::health_server::HealthServer;
+use tracing::Instrument as _;
+
+use crate::{DRAIN_LIMIT, Health, deadline, health_service::HealthService, observe::Call, panic};
+
+/// Calls in flight on one connection; a client with more waits.
+const MAX_STREAMS: u32 = 2048;
+/// How much one stream, and one connection, may send before it is read.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+/// A silent connection is asked for a sign of life this often, and closed without one.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Serves until `stop`, then drains.
+pub(crate) async fn run(
+    listener: TcpListener,
+    routes: Routes,
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let routes = complete(routes, &health)?;
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .with_keepalive(Some(KEEPALIVE_INTERVAL))
+        .with_keepalive_interval(Some(KEEPALIVE_TIMEOUT));
+    let draining = async {
+        stop.cancelled().await;
+        health.drain();
+    };
+    let serving = Server::builder()
+        .max_concurrent_streams(MAX_STREAMS)
+        .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, draining);
+    let limit = async {
+        stop.cancelled().await;
+        sleep(DRAIN_LIMIT).await;
+    };
+    tokio::select! {
+        served = serving => served.context("serve gRPC"),
+        // Waiting for the last connection can hang: https://github.com/hyperium/hyper/issues/4170
+        () = limit => {
+            tracing::warn!(limit_s = DRAIN_LIMIT.as_secs(), "calls were still in flight when the drain ended");
+            Ok(())
+        }
+    }
+}
+
+/// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind [`guard`].
+fn complete(routes: Routes, health: &Health) -> anyhow::Result<Routes> {
+    let described = || {
+        health
+            .services()
+            .iter()
+            .fold(tonic_reflection::server::Builder::configure(), |builder, name| {
+                builder.with_service_name(*name)
+            })
+            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .with_service_name("grpc.health.v1.Health")
+    };
+    let routes = routes
+        .add_service(HealthServer::new(HealthService::new(health.clone())))
+        .add_service(described().build_v1().context("read the descriptors for reflection")?)
+        .add_service(described().build_v1alpha().context("read the descriptors for reflection")?);
+    Ok(Routes::from(routes.into_axum_router().layer(middleware::from_fn(guard))).prepare())
+}
+
+/// What every call passes.
+async fn guard(request: Request, next: Next) -> Response {
+    let call = Call::begin(request.uri().path(), request.headers());
+    let limit = deadline::limit(request.headers());
+    let handler = panic::caught(deadline::within(limit, next.run(request)));
+    let response = handler.instrument(call.span()).await;
+    call.observe(response)
+}

@@ -1,0 +1,168 @@
+//! The span and the metrics of a call: rate, errors and duration by method and code.
+
+use std::{
+    collections::HashMap,
+    pin::Pin,
+    sync::LazyLock,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use ::http::HeaderMap;
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    response::Response,
+};
+use http_body::{Frame, SizeHint};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Histogram, UpDownCounter},
+};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use tonic::{Code, Status};
+use tracing::{Span, field};
+
+struct Instruments {
+    duration: Histogram<f64>,
+    active: UpDownCounter<i64>,
+}
+
+static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
+    duration: telemetry::duration_histogram(
+        "holdfast_rpc_server_duration_seconds",
+        "Time from a call's arrival to the end of its response",
+    ),
+    active: telemetry::meter()
+        .i64_up_down_counter("holdfast_rpc_server_active")
+        .with_description("Calls being handled")
+        .build(),
+});
+
+/// The label of each method by its path. Anything else shares one label: callers must not be able to make new ones.
+static METHODS: LazyLock<HashMap<String, KeyValue>> = LazyLock::new(|| {
+    [proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
+        .into_iter()
+        .map(|set| FileDescriptorSet::decode(set).expect("what protox wrote is a descriptor set"))
+        .flat_map(|set| set.file)
+        .flat_map(|file| {
+            let package = file.package().to_owned();
+            file.service.into_iter().map(move |service| (package.clone(), service))
+        })
+        .flat_map(|(package, service)| {
+            let name = format!("{package}.{}", service.name());
+            service.method.into_iter().map(move |method| format!("{name}/{}", method.name()))
+        })
+        .map(|method| (format!("/{method}"), KeyValue::new("rpc_method", method)))
+        .collect()
+});
+
+/// One call, from its arrival to the end of its response; a call that is given up counts as CANCELLED.
+pub(crate) struct Call {
+    method: KeyValue,
+    span: Span,
+    start: Instant,
+    code: Option<Code>,
+}
+
+impl Call {
+    /// Begins a span within the caller's, if it sent one.
+    pub(crate) fn begin(path: &str, headers: &HeaderMap) -> Self {
+        let method = METHODS.get(path).cloned().unwrap_or_else(|| KeyValue::new("rpc_method", "other"));
+        INSTRUMENTS.active.add(1, std::slice::from_ref(&method));
+        let name = method.value.as_str();
+        let span = tracing::info_span!(
+            "rpc.server",
+            otel.name = %name,
+            otel.kind = "server",
+            otel.status_code = field::Empty,
+            rpc.system = "grpc",
+            rpc.method = %name,
+            rpc.code = field::Empty,
+        );
+        telemetry::propagation::set_parent(&span, headers);
+        Self { method, span, start: Instant::now(), code: None }
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Watches the response to its end, where its code stands.
+    pub(crate) fn observe(mut self, response: Response) -> Response {
+        if let Some(status) = Status::from_header_map(response.headers()) {
+            self.code = Some(status.code());
+            return response;
+        }
+        response.map(|body| Body::new(Observed { body, call: Some(self) }))
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let code = name(self.code.unwrap_or(Code::Cancelled));
+        self.span.record("rpc.code", code);
+        if matches!(self.code, Some(Code::Unknown | Code::Internal | Code::DataLoss)) {
+            self.span.record("otel.status_code", "ERROR");
+        }
+        INSTRUMENTS.active.add(-1, std::slice::from_ref(&self.method));
+        let labels = [self.method.clone(), KeyValue::new("code", code)];
+        INSTRUMENTS.duration.record(self.start.elapsed().as_secs_f64(), &labels);
+    }
+}
+
+/// A response's body, in whose trailers its code stands.
+struct Observed {
+    body: Body,
+    call: Option<Call>,
+}
+
+impl HttpBody for Observed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
+        if let Some(status) = trailers.and_then(Status::from_header_map)
+            && let Some(mut call) = self.call.take()
+        {
+            call.code = Some(status.code());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The name that gRPC gives a code.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
