@@ -1,1 +1,17 @@
-//! The way to a PostgreSQL database: pool, patience at start, units of work.
+//! The way to a PostgreSQL database: pool, patience at start, units of work, and what its errors mean.
+//!
+//! Knows no table: statements belong to the services.
+
+mod config;
+mod connect;
+mod error;
+mod migrate;
+mod transact;
+mod watch;
+
+pub use config::DatabaseConfig;
+pub use connect::connect;
+pub use error::{is_conflict, is_outage, violates};
+pub use migrate::{await_schema, migrate};
+pub use transact::{DatabaseError, transact};
+pub use watch::watch;

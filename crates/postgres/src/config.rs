@@ -1,0 +1,68 @@
+//! What can be set about the database, and how every session is set up.
+
+use std::{env, path::Path, str::FromStr as _};
+
+use anyhow::Context as _;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::PgConnectOptions;
+
+/// Which database, and how many connections to it. The URL is never printed: it may hold a password.
+#[derive(clap::Args, Clone, Debug)]
+pub struct DatabaseConfig {
+    /// The database: `postgres://user:password@host:port/name`.
+    #[arg(long, env = "HOLDFAST_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    pub database_url: SecretString,
+    /// How many connections to keep at most; one more watches the database's health.
+    #[arg(
+        long,
+        env = "HOLDFAST_DATABASE_CONNECTIONS",
+        default_value_t = 10,
+        value_name = "COUNT",
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub database_connections: u32,
+}
+
+/// Settings of every session of a service. Times in milliseconds, keepalive in seconds.
+///
+/// No statement may outlive a call's deadline by much, wait long for a lock, or leave a transaction open; and the server
+/// notices a client that is gone, whose locks would stand in the way.
+const SERVING: [(&str, &str); 6] = [
+    ("statement_timeout", "5000"),
+    ("lock_timeout", "2000"),
+    ("idle_in_transaction_session_timeout", "10000"),
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+];
+
+/// Settings of a session that migrates: a statement may take its time, but not hold up others for a lock.
+const MIGRATING: [(&str, &str); 1] = [("lock_timeout", "10000")];
+
+impl DatabaseConfig {
+    /// How a service connects.
+    pub(crate) fn serving(&self) -> anyhow::Result<PgConnectOptions> {
+        Ok(self.options()?.options(SERVING))
+    }
+
+    /// How a migration connects.
+    pub(crate) fn migrating(&self) -> anyhow::Result<PgConnectOptions> {
+        Ok(self.options()?.options(MIGRATING))
+    }
+
+    fn options(&self) -> anyhow::Result<PgConnectOptions> {
+        let options =
+            PgConnectOptions::from_str(self.database_url.expose_secret()).context("read the database URL")?;
+        Ok(match options.get_application_name() {
+            Some(_) => options,
+            None => options.application_name(&program()),
+        })
+    }
+}
+
+/// What this program is called, to be seen in `pg_stat_activity`.
+fn program() -> String {
+    let path = env::args_os().next().unwrap_or_default();
+    let name = Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
+    format!("holdfast-{name}")
+}

@@ -1,0 +1,94 @@
+//! The pool, and the wait for the server at start.
+
+use std::{io, time::Duration};
+
+use anyhow::{Context as _, bail};
+use sqlx::{
+    Connection as _, PgConnection, PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{DatabaseConfig, error::is_outage};
+
+/// How long a unit of work waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a connection that comes back may take to show that it is alive.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long one try to connect may take.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often the wait tries, and how often it says so.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
+/// The database does not exist: at start, it may be about to be made.
+const INVALID_CATALOG_NAME: &str = "3D000";
+
+/// Waits for the server, saying so every few seconds, and makes the pool.
+///
+/// # Errors
+/// The URL is malformed, the server refuses for another reason than being away (a wrong password), or `stop` came first.
+pub async fn connect(config: &DatabaseConfig, stop: &CancellationToken) -> anyhow::Result<PgPool> {
+    let options = config.serving()?;
+    await_server(&options, stop).await?.close().await.context("close the first connection")?;
+    Ok(PgPoolOptions::new()
+        .max_connections(config.database_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .idle_timeout(None)
+        .test_before_acquire(false)
+        .after_release(|connection, _| Box::pin(check_released(connection)))
+        .connect_lazy_with(options))
+}
+
+/// A connection that comes back must show that it is alive, within a limit: the pool's own check has none, and waits on a
+/// half-open connection for as long as the kernel does (<https://github.com/launchbadge/sqlx/issues/4349>).
+async fn check_released(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    match timeout(RELEASE_TIMEOUT, connection.ping()).await {
+        Ok(alive) => alive.map(|()| true),
+        Err(_) => Err(silent()),
+    }
+}
+
+/// The error of a server that does not answer.
+pub(crate) fn silent() -> sqlx::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the database does not answer").into()
+}
+
+/// Opens one connection, or says within a limit why not.
+pub(crate) async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
+    timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// Opens a connection as soon as there is a server.
+pub(crate) async fn await_server(
+    options: &PgConnectOptions,
+    stop: &CancellationToken,
+) -> anyhow::Result<PgConnection> {
+    let mut next_message = Instant::now();
+    loop {
+        let error = tokio::select! {
+            () = stop.cancelled() => bail!("asked to stop while waiting for PostgreSQL"),
+            opened = open(options) => match opened {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            },
+        };
+        if !may_pass(&error) {
+            return Err(error).context("connect to PostgreSQL");
+        }
+        if Instant::now() >= next_message {
+            let (host, port, database) = (options.get_host(), options.get_port(), options.get_database());
+            tracing::warn!(%error, host, port, database, "waiting for PostgreSQL");
+            next_message = Instant::now() + MESSAGE_INTERVAL;
+        }
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = sleep(RETRY_INTERVAL) => {}
+        }
+    }
+}
+
+fn may_pass(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    is_outage(error) || code.as_deref() == Some(INVALID_CATALOG_NAME)
+}

@@ -1,0 +1,69 @@
+//! Units of work: one transaction, done again when it lost against another.
+
+use std::time::Duration;
+
+use sqlx::{PgConnection, PgPool};
+use tokio::time::{sleep, timeout};
+
+use crate::{connect::silent, error::is_conflict};
+
+/// How often a unit of work is tried.
+const ATTEMPTS: u32 = 5;
+/// How long the wait before the second try is; it doubles from there.
+const BACKOFF: Duration = Duration::from_millis(2);
+/// How long one try may take. Statements have limits of their own, but those need a server that answers.
+const ATTEMPT_LIMIT: Duration = Duration::from_secs(10);
+
+/// The error of a unit of work, which may stem from the database.
+pub trait DatabaseError: From<sqlx::Error> {
+    /// The database's error, if that is what it is.
+    fn database(&self) -> Option<&sqlx::Error>;
+}
+
+impl DatabaseError for sqlx::Error {
+    fn database(&self) -> Option<&sqlx::Error> {
+        Some(self)
+    }
+}
+
+/// Does `work` in one transaction: committed if it succeeds, rolled back if it fails, done again from the start, a few
+/// times, if it lost against another ([`is_conflict`]). So `work` must do nothing that a rollback does not undo.
+///
+/// # Errors
+/// Those of `work`, and the database's. After an outage on commit the outcome is unknown.
+pub async fn transact<T, E: DatabaseError>(
+    pool: &PgPool,
+    work: impl AsyncFn(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut attempt = 1;
+    loop {
+        let outcome =
+            timeout(ATTEMPT_LIMIT, once(pool, &work)).await.unwrap_or_else(|_| Err(silent().into()));
+        match outcome {
+            Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_conflict) => {
+                tracing::debug!(attempt, "a unit of work lost against another; once more");
+                sleep(BACKOFF * 2_u32.pow(attempt - 1)).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+async fn once<T, E: DatabaseError>(
+    pool: &PgPool,
+    work: &impl AsyncFn(&mut PgConnection) -> Result<T, E>,
+) -> Result<T, E> {
+    let mut transaction = pool.begin().await?;
+    match work(&mut transaction).await {
+        Ok(value) => {
+            transaction.commit().await?;
+            Ok(value)
+        }
+        Err(error) => {
+            // A rollback that fails leaves a broken connection, which the pool drops; the first error is the one to tell.
+            let _ = transaction.rollback().await;
+            Err(error)
+        }
+    }
+}

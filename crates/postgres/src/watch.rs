@@ -1,0 +1,52 @@
+//! The database's part in this process's health.
+
+use std::time::Duration;
+
+use server::{Health, PartState};
+use sqlx::{Connection as _, PgConnection, PgPool};
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::connect::{open, silent};
+
+/// How often the database is asked, and how long it may take to answer.
+const INTERVAL: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Asks the database every second, and says in `health` how `database` is, until `stop`.
+///
+/// Over a connection of its own: that the pool is busy says nothing about the database.
+pub async fn watch(pool: PgPool, health: Health, stop: CancellationToken) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut connection = None;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        let state = match ask(&pool, &mut connection).await {
+            Ok(()) => PartState::Up,
+            Err(error) => PartState::Down(error.to_string()),
+        };
+        health.set("database", state);
+    }
+}
+
+/// Asks over the connection that is there; over a new one if there is none, or it is broken.
+async fn ask(pool: &PgPool, connection: &mut Option<PgConnection>) -> sqlx::Result<()> {
+    if let Some(mut open) = connection.take()
+        && ping(&mut open).await.is_ok()
+    {
+        *connection = Some(open);
+        return Ok(());
+    }
+    let mut opened = open(&pool.connect_options()).await?;
+    ping(&mut opened).await?;
+    *connection = Some(opened);
+    Ok(())
+}
+
+async fn ping(connection: &mut PgConnection) -> sqlx::Result<()> {
+    timeout(ANSWER_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))
+}
