@@ -31,19 +31,19 @@ pub fn reason_name(proto_name: &str) -> &str {
     proto_name.strip_prefix("ERROR_REASON_").unwrap_or(proto_name)
 }
 
-/// RESOURCE_EXHAUSTED, reason OVERLOADED, with `google.rpc.RetryInfo`: too many requests are waiting.
+/// `RESOURCE_EXHAUSTED`, reason OVERLOADED, with `google.rpc.RetryInfo`: too many requests are waiting.
 #[must_use]
 pub fn overloaded() -> Status {
     passing(Code::ResourceExhausted, "OVERLOADED", "too many requests are waiting; try again", OVERLOAD_DELAY)
 }
 
-/// UNAVAILABLE, reason UNAVAILABLE, with `google.rpc.RetryInfo`: a part that the call needs is away.
+/// `UNAVAILABLE`, reason UNAVAILABLE, with `google.rpc.RetryInfo`: a part that the call needs is away.
 #[must_use]
 pub fn unavailable() -> Status {
     passing(Code::Unavailable, "UNAVAILABLE", "a part that this call needs is away; try again", OUTAGE_DELAY)
 }
 
-/// INTERNAL, the same for every cause: what went wrong is in our log and nowhere else.
+/// `INTERNAL`, the same for every cause: what went wrong is in our log and nowhere else.
 #[must_use]
 pub fn internal() -> Status {
     Status::internal("internal error; its cause is in the server's log")

@@ -2,15 +2,14 @@
 
 use ::time::{Duration, OffsetDateTime};
 
-const NANOS_PER_SECOND: i32 = 1_000_000_000;
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
 /// The farthest that `google.protobuf.Duration` reaches either way: about 10,000 years.
 const MAX_DURATION_SECONDS: u64 = 315_576_000_000;
 
 /// A time as `google.protobuf.Timestamp`.
 #[must_use]
 pub fn to_timestamp(time: OffsetDateTime) -> prost_types::Timestamp {
-    let nanos = i32::try_from(time.nanosecond()).expect("nanoseconds of a second fit");
-    prost_types::Timestamp { seconds: time.unix_timestamp(), nanos }
+    prost_types::Timestamp { seconds: time.unix_timestamp(), nanos: time.nanosecond().cast_signed() }
 }
 
 /// The time of a `google.protobuf.Timestamp`; `None` when it is malformed or out of range.
@@ -37,7 +36,7 @@ pub fn to_duration_ms(ms: i64) -> prost_types::Duration {
 pub fn from_duration(duration: &prost_types::Duration) -> Option<Duration> {
     let prost_types::Duration { seconds, nanos } = *duration;
     let signs_agree = (seconds >= 0 || nanos <= 0) && (seconds <= 0 || nanos >= 0);
-    let in_range = seconds.unsigned_abs() <= MAX_DURATION_SECONDS && nanos.abs() < NANOS_PER_SECOND;
+    let in_range = seconds.unsigned_abs() <= MAX_DURATION_SECONDS && nanos.unsigned_abs() < NANOS_PER_SECOND;
     (signs_agree && in_range).then(|| Duration::new(seconds, nanos))
 }
 

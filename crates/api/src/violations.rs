@@ -1,4 +1,4 @@
-//! Bad fields: gathered while a request is read, sent as INVALID_ARGUMENT with `google.rpc.BadRequest`.
+//! Bad fields: gathered while a request is read, sent as `INVALID_ARGUMENT` with `google.rpc.BadRequest`.
 
 use std::fmt;
 

@@ -3,7 +3,11 @@
 /// Everything in `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 
-#[expect(missing_docs, reason = "generated: each item carries the comment of its proto, where it has one")]
+#[expect(
+    missing_docs,
+    unreachable_pub,
+    reason = "generated: items carry the comments of their protos, where they have one"
+)]
 #[allow(clippy::allow_attributes, clippy::all, clippy::pedantic, reason = "generated code")]
 mod generated {
     pub mod holdfast {
