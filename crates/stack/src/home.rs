@@ -85,6 +85,11 @@ impl Home {
         Ok(logs)
     }
 
+    /// The signal that is to end a process: what is thrown away with its data need not end gently.
+    pub(crate) fn end_signal(&self, gently: Signal) -> Signal {
+        if self.temporary { Signal::KILL } else { gently }
+    }
+
     /// Has the watchdog end the process with `signal` (and with SIGKILL where that does not help).
     pub(crate) fn watch(&self, process: &Process, signal: Signal) -> Result<()> {
         self.order(&format!("watch {} {}\n", process.id().pid(), signal.as_raw()))

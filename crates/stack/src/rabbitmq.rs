@@ -1,11 +1,10 @@
 //! A private RabbitMQ node: loopback only, with an epmd of its own, its data in the stack's folder.
 
-use std::env;
-use std::fs;
+mod setup;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,12 +22,6 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where Debian and RabbitMQ's own packages keep the script. The one in /usr/sbin is a wrapper for the system's node.
 const SCRIPTS: [&str; 2] = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/rabbitmq/sbin/rabbitmq-server"];
-
-/// Moves messages from a lane to its dead-letter exchange in big steps, for expiry storms.
-const ADVANCED_CONFIG: &str = "[{rabbit, [{dead_letter_worker_consumer_prefetch, 512}]}].\n";
-
-/// Keeps Erlang's threads from spinning while idle: they would take the processor from everything else.
-const ERL_ARGS: &str = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
 
 /// How to run it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -107,7 +100,7 @@ impl RabbitMq {
         let mut processes = self.processes();
         self.start_epmd(&mut processes)?;
         let node = Process::spawn(self.server_command(&dir), &log)?;
-        self.home.watch(&node, Signal::TERM)?;
+        self.home.watch(&node, self.home.end_signal(Signal::TERM))?;
         let node = processes.node.insert(node);
         let ready = wait::until(READY_LIMIT, || self.is_ready() || !node.is_running());
         if ready && node.is_running() {
@@ -184,60 +177,6 @@ impl RabbitMq {
 
     fn dir(&self) -> PathBuf {
         self.home.dir().join("rabbitmq")
-    }
-
-    /// Writes the configuration; returns its folder.
-    fn configure(&self) -> Result<PathBuf> {
-        let dir = self.dir();
-        fs::create_dir_all(dir.join("mnesia")).with_context(|| format!("create {}", dir.display()))?;
-        let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\nlog.file = false\n",
-            self.ports.amqp
-        );
-        let files = [
-            ("rabbitmq.conf", config.as_str()),
-            ("advanced.config", ADVANCED_CONFIG),
-            ("env.conf", ""),
-            ("enabled_plugins", "[].\n"),
-        ];
-        for (name, text) in files {
-            fs::write(dir.join(name), text).with_context(|| format!("write {name}"))?;
-        }
-        Ok(dir)
-    }
-
-    /// A command with nothing of the caller's environment: a RABBITMQ_ variable in it would change the node.
-    fn command(&self, program: &Path, dir: &Path) -> Command {
-        let mut command = Command::new(program);
-        let path = env::var_os("PATH").unwrap_or_else(|| "/usr/sbin:/usr/bin:/sbin:/bin".into());
-        command
-            .current_dir("/")
-            .env_clear()
-            .env("PATH", path)
-            .env("LANG", "C.UTF-8")
-            .env("HOME", dir)
-            .env("RABBITMQ_NODENAME", format!("holdfast-{}@localhost", self.ports.amqp))
-            .env("RABBITMQ_CONF_ENV_FILE", dir.join("env.conf"))
-            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
-            .env("ERL_EPMD_ADDRESS", "127.0.0.1");
-        command
-    }
-
-    fn server_command(&self, dir: &Path) -> Command {
-        let mut command = self.command(&self.script, dir);
-        command
-            .env("RABBITMQ_MNESIA_BASE", dir.join("mnesia"))
-            .env("RABBITMQ_MNESIA_DIR", dir.join("mnesia/node"))
-            .env("RABBITMQ_LOG_BASE", dir)
-            .env("RABBITMQ_CONFIG_FILE", dir.join("rabbitmq.conf"))
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", dir.join("advanced.config"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", dir.join("enabled_plugins"))
-            .env("RABBITMQ_PID_FILE", dir.join("pid"))
-            .env("RABBITMQ_DIST_PORT", self.ports.distribution.to_string())
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", ERL_ARGS)
-            // Makes the script become the node instead of staying beside it.
-            .env("RUNNING_UNDER_SYSTEMD", "true");
-        command
     }
 
     /// Starts epmd in the foreground: so its number is known, and the node finds it instead of starting one.

@@ -1,0 +1,68 @@
+//! How a stack is to be run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Fixed ports; none: any that is free.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ports {
+    /// PostgreSQL.
+    pub postgres: Option<u16>,
+    /// RabbitMQ, AMQP.
+    pub amqp: Option<u16>,
+    /// catalog, gRPC.
+    pub catalog: Option<u16>,
+    /// reservation, gRPC.
+    pub reservation: Option<u16>,
+    /// catalog, HTTP.
+    pub catalog_http: Option<u16>,
+    /// reservation, HTTP.
+    pub reservation_http: Option<u16>,
+    /// expirer, HTTP.
+    pub expirer_http: Option<u16>,
+}
+
+/// How to run a stack. The default: one of each on free ports, in a folder that goes with it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// A folder that stays; none: one for the time being.
+    pub home: Option<PathBuf>,
+    /// Whether commits survive a crash of the machine (slower; a crash of PostgreSQL alone they always survive).
+    pub durable: bool,
+    /// The ports of the first replicas.
+    pub ports: Ports,
+    /// How many catalog processes. Everyone calls the first one.
+    pub catalogs: usize,
+    /// How many reservation processes. Everyone calls the first one.
+    pub reservations: usize,
+    /// How many expirer processes.
+    pub expirers: usize,
+    /// Environment variables for every service, for example `("HOLDFAST_SWEEP_INTERVAL_MS", "500")`.
+    pub env: Vec<(String, String)>,
+    /// Told of each step that is done and how long it took.
+    pub progress: Option<fn(&str, Duration)>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            home: None,
+            durable: false,
+            ports: Ports::default(),
+            catalogs: 1,
+            reservations: 1,
+            expirers: 1,
+            env: Vec::new(),
+            progress: None,
+        }
+    }
+}
+
+impl Options {
+    /// Adds an environment variable for every service.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+}
