@@ -66,3 +66,33 @@ fn program() -> String {
     let name = Path::new(&path).file_name().unwrap_or_default().to_string_lossy();
     format!("holdfast-{name}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(url: &str) -> DatabaseConfig {
+        DatabaseConfig { database_url: url.into(), database_connections: 1 }
+    }
+
+    #[test]
+    fn the_password_is_never_printed() {
+        let config = config("postgres://holdfast:hunter2@db/catalog");
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_malformed_url_is_refused_without_being_printed() {
+        let error = config("postgres://holdfast:hunter2@db:port/catalog").serving().unwrap_err();
+        assert!(!format!("{error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_session_is_limited_and_named() {
+        let options = config("postgres://db/catalog").serving().unwrap();
+        assert!(options.get_options().unwrap().contains("statement_timeout=5000"));
+        assert!(options.get_application_name().unwrap().starts_with("holdfast-"));
+        let named = config("postgres://db/catalog?application_name=audit").serving().unwrap();
+        assert_eq!(named.get_application_name(), Some("audit"));
+    }
+}

@@ -10,7 +10,10 @@ use sqlx::{
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{DatabaseConfig, error::is_outage};
+use crate::{
+    DatabaseConfig,
+    error::{code, is_outage},
+};
 
 /// How long a unit of work waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -89,6 +92,5 @@ pub(crate) async fn await_server(
 }
 
 fn may_pass(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    is_outage(error) || code.as_deref() == Some(INVALID_CATALOG_NAME)
+    is_outage(error) || code(error).as_deref() == Some(INVALID_CATALOG_NAME)
 }

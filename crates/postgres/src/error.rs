@@ -2,7 +2,9 @@
 //!
 //! Codes: <https://www.postgresql.org/docs/current/errcodes-appendix.html>
 
-use sqlx::Error;
+use std::borrow::Cow;
+
+use sqlx::{Error, error::DatabaseError};
 
 /// Whether the database is away or cannot keep up: nothing is wrong with the request, and later it may succeed.
 ///
@@ -11,8 +13,7 @@ use sqlx::Error;
 pub fn is_outage(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
-        Error::Database(error) => error.code().is_some_and(|code| is_outage_code(&code)),
-        _ => false,
+        error => code(error).is_some_and(|code| is_outage_code(&code)),
     }
 }
 
@@ -25,11 +26,12 @@ pub fn is_conflict(error: &Error) -> bool {
 /// Whether the constraint or unique index of this name was violated: the rule behind it said no.
 #[must_use]
 pub fn violates(error: &Error, constraint: &str) -> bool {
-    error.as_database_error().and_then(|error| error.constraint()) == Some(constraint)
+    error.as_database_error().and_then(DatabaseError::constraint) == Some(constraint)
 }
 
-fn code(error: &Error) -> Option<std::borrow::Cow<'_, str>> {
-    error.as_database_error().and_then(|error| error.code())
+/// The code that the server gave its error; `None` if the error is not the server's.
+pub(crate) fn code(error: &Error) -> Option<Cow<'_, str>> {
+    error.as_database_error().and_then(DatabaseError::code)
 }
 
 fn is_outage_code(code: &str) -> bool {
@@ -47,4 +49,94 @@ fn is_outage_code(code: &str) -> bool {
                 | "25P03" // idle_in_transaction_session_timeout
                 | "25006" // read only: a standby, before or after a failover
         )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{error, fmt, io};
+
+    use sqlx::error::ErrorKind;
+
+    use super::*;
+
+    /// An error as the server reports it.
+    #[derive(Debug)]
+    struct Reported {
+        code: &'static str,
+        constraint: Option<&'static str>,
+    }
+
+    impl fmt::Display for Reported {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.code)
+        }
+    }
+
+    impl error::Error for Reported {}
+
+    impl DatabaseError for Reported {
+        fn message(&self) -> &str {
+            self.code
+        }
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.code.into())
+        }
+        fn constraint(&self) -> Option<&str> {
+            self.constraint
+        }
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+        fn as_error(&self) -> &(dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn as_error_mut(&mut self) -> &mut (dyn error::Error + Send + Sync + 'static) {
+            self
+        }
+        fn into_error(self: Box<Self>) -> Box<dyn error::Error + Send + Sync + 'static> {
+            self
+        }
+    }
+
+    fn reported(code: &'static str) -> Error {
+        Error::Database(Box::new(Reported { code, constraint: None }))
+    }
+
+    #[test]
+    fn a_server_that_is_away_or_overwhelmed_is_an_outage() {
+        let codes =
+            ["08006", "53300", "53100", "57P01", "57P02", "57P03", "57014", "55P03", "25006", "58030"];
+        for code in codes {
+            assert!(is_outage(&reported(code)), "{code}");
+            assert!(!is_conflict(&reported(code)), "{code}");
+        }
+        assert!(is_outage(&Error::PoolTimedOut));
+        assert!(is_outage(&io::Error::from(io::ErrorKind::ConnectionRefused).into()));
+    }
+
+    #[test]
+    fn a_mistake_of_ours_is_no_outage() {
+        for code in ["42P01", "42601", "23505", "23514", "22P02", "28P01"] {
+            assert!(!is_outage(&reported(code)), "{code}");
+            assert!(!is_conflict(&reported(code)), "{code}");
+        }
+        assert!(!is_outage(&Error::RowNotFound));
+    }
+
+    #[test]
+    fn only_serialization_failures_and_deadlocks_are_conflicts() {
+        assert!(is_conflict(&reported("40001")));
+        assert!(is_conflict(&reported("40P01")));
+        assert!(!is_outage(&reported("40001")));
+        assert!(!is_conflict(&Error::PoolTimedOut));
+    }
+
+    #[test]
+    fn a_violated_constraint_is_told_by_its_name() {
+        let constraint = Some("products_sku_key");
+        let error = Error::Database(Box::new(Reported { code: "23505", constraint }));
+        assert!(violates(&error, "products_sku_key"));
+        assert!(!violates(&error, "products_pkey"));
+        assert!(!violates(&Error::RowNotFound, "products_sku_key"));
+    }
 }

@@ -7,7 +7,11 @@ use sqlx::{Connection as _, PgPool, migrate::Migrator};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{DatabaseConfig, connect::await_server, error::is_outage};
+use crate::{
+    DatabaseConfig,
+    connect::await_server,
+    error::{code, is_outage},
+};
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
@@ -62,7 +66,7 @@ async fn applied(pool: &PgPool) -> sqlx::Result<Option<i64>> {
     match newest.fetch_one(pool).await {
         Ok(version) => Ok(version),
         Err(error) if is_outage(&error) => Ok(None),
-        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
+        Err(error) if code(&error).as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
         Err(error) => Err(error),
     }
 }

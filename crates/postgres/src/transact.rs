@@ -26,19 +26,29 @@ impl DatabaseError for sqlx::Error {
     }
 }
 
+/// What is done in one transaction. A type and not a closure, so that its future is known to be `Send`.
+pub trait UnitOfWork: Sync {
+    /// What it answers.
+    type Output: Send;
+    /// How it fails.
+    type Error: DatabaseError + Send;
+
+    /// Does the work. It may be done several times, each from the start: it must do nothing that a rollback does not undo.
+    fn run(
+        &self,
+        connection: &mut PgConnection,
+    ) -> impl Future<Output = Result<Self::Output, Self::Error>> + Send;
+}
+
 /// Does `work` in one transaction: committed if it succeeds, rolled back if it fails, done again from the start, a few
-/// times, if it lost against another ([`is_conflict`]). So `work` must do nothing that a rollback does not undo.
+/// times, if it lost against another ([`is_conflict`]).
 ///
 /// # Errors
 /// Those of `work`, and the database's. After an outage on commit the outcome is unknown.
-pub async fn transact<T, E: DatabaseError>(
-    pool: &PgPool,
-    work: impl AsyncFn(&mut PgConnection) -> Result<T, E>,
-) -> Result<T, E> {
+pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
     let mut attempt = 1;
     loop {
-        let outcome =
-            timeout(ATTEMPT_LIMIT, once(pool, &work)).await.unwrap_or_else(|_| Err(silent().into()));
+        let outcome = timeout(ATTEMPT_LIMIT, once(pool, work)).await.unwrap_or_else(|_| Err(silent().into()));
         match outcome {
             Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_conflict) => {
                 tracing::debug!(attempt, "a unit of work lost against another; once more");
@@ -50,12 +60,9 @@ pub async fn transact<T, E: DatabaseError>(
     }
 }
 
-async fn once<T, E: DatabaseError>(
-    pool: &PgPool,
-    work: &impl AsyncFn(&mut PgConnection) -> Result<T, E>,
-) -> Result<T, E> {
+async fn once<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
     let mut transaction = pool.begin().await?;
-    match work(&mut transaction).await {
+    match work.run(&mut transaction).await {
         Ok(value) => {
             transaction.commit().await?;
             Ok(value)

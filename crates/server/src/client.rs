@@ -2,13 +2,16 @@
 
 use std::{
     error::Error,
+    iter,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use ::http::{Request, Response};
 use anyhow::Context as _;
+use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tonic::{
     Status, TimeoutExpired,
@@ -17,19 +20,23 @@ use tonic::{
 };
 use tower::{Service, ServiceExt as _};
 
-use crate::deadline::{self, GRPC_TIMEOUT};
+use crate::{
+    CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES,
+    deadline::{self, GRPC_TIMEOUT},
+};
 
+/// How long one try to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A silent connection is asked for a sign of life this often, and given up without one.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// The way to another service, for its generated client: `HoldServiceClient<server::Channel>`. Clones share a connection.
 ///
 /// Each call carries the current span, and ends by itself: after the channel's timeout, the time left to the call that
-/// is being handled ([`time_left`](crate::time_left)), or the request's own timeout, whichever is least. Then it is
-/// DEADLINE_EXCEEDED; a service that cannot be reached, or is lost on the way, is UNAVAILABLE.
+/// is being handled ([`time_left`](crate::time_left)), or the request's own timeout, whichever is least. Then it fails
+/// with `DEADLINE_EXCEEDED`. A service that cannot be reached, or is lost on the way, is `UNAVAILABLE`; what the call
+/// did is unknown in both cases.
 #[derive(Clone, Debug)]
 pub struct Channel {
     inner: transport::Channel,
@@ -73,7 +80,7 @@ impl Service<Request<Body>> for Channel {
         let answer = self.inner.clone().oneshot(request);
         Box::pin(async move {
             match timeout(limit, answer).await {
-                Ok(Ok(response)) => Ok(response),
+                Ok(Ok(response)) => Ok(response.map(|body| Body::new(body.map_err(lost)))),
                 Ok(Err(error)) if is_timeout(&error) => Err(too_late()),
                 Ok(Err(error)) => Err(unreachable(error)),
                 Err(_) => Err(too_late()),
@@ -88,11 +95,18 @@ fn too_late() -> Status {
 
 fn unreachable(error: transport::Error) -> Status {
     let mut status = Status::unavailable("the other service cannot be reached");
-    status.set_source(std::sync::Arc::new(error));
+    status.set_source(Arc::new(error));
+    status
+}
+
+/// The connection broke in the middle of the answer.
+fn lost(error: Status) -> Status {
+    let mut status = Status::unavailable("the other service was lost on the way");
+    status.set_source(Arc::new(error));
     status
 }
 
 /// Whether tonic's own timeout ended the call: it reads the same header.
 fn is_timeout(error: &(dyn Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |&error| error.source()).any(|error| error.is::<TimeoutExpired>())
+    iter::successors(Some(error), |&error| error.source()).any(<dyn Error>::is::<TimeoutExpired>)
 }

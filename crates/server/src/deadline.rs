@@ -1,6 +1,6 @@
 //! The deadline of a call: what the caller gave it, capped, and kept a little early.
 //!
-//! tonic has a timeout of its own, but answers CANCELLED. This one answers DEADLINE_EXCEEDED, early enough that the reply
+//! tonic has a timeout of its own, but answers CANCELLED. This one answers `DEADLINE_EXCEEDED`, early enough that the reply
 //! still reaches the caller. A stream is only limited until its response begins.
 
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub fn time_left() -> Option<Duration> {
     DEADLINE.try_with(|deadline| deadline.saturating_duration_since(Instant::now())).ok()
 }
 
-/// Answers with DEADLINE_EXCEEDED if `handler` has no answer within `limit`; the handler is dropped then.
+/// Answers with `DEADLINE_EXCEEDED` if `handler` has no answer within `limit`; the handler is dropped then.
 pub(crate) async fn within(limit: Duration, handler: impl Future<Output = Response>) -> Response {
     let deadline = Instant::now() + limit;
     match timeout_at(deadline, DEADLINE.scope(deadline, handler)).await {
@@ -43,7 +43,7 @@ pub(crate) async fn within(limit: Duration, handler: impl Future<Output = Respon
 /// How long a call with these headers may be handled. A header that cannot be read counts as none.
 pub(crate) fn limit(headers: &HeaderMap) -> Duration {
     match headers.get(GRPC_TIMEOUT).and_then(parse) {
-        Some(timeout) => CAP.min(timeout - EARLIER.min(timeout / 10)),
+        Some(timeout) => CAP.min(timeout.saturating_sub(EARLIER.min(timeout / 10))),
         None => CAP,
     }
 }
@@ -78,4 +78,76 @@ pub(crate) fn format(timeout: Duration) -> HeaderValue {
             |(amount, unit)| format!("{amount}{unit}"),
         );
     HeaderValue::try_from(text).expect("digits and a letter are a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    fn headers(timeout: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(GRPC_TIMEOUT.parse().unwrap(), HeaderValue::from_static(timeout))])
+    }
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        let read = |text| parse(&HeaderValue::from_static(text));
+        assert_eq!(read("2H"), Some(Duration::from_secs(7200)));
+        assert_eq!(read("3M"), Some(Duration::from_secs(180)));
+        assert_eq!(read("15S"), Some(Duration::from_secs(15)));
+        assert_eq!(read("250m"), Some(Duration::from_millis(250)));
+        assert_eq!(read("99999999u"), Some(Duration::from_micros(99_999_999)));
+        assert_eq!(read("0n"), Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn a_malformed_timeout_is_none() {
+        for text in ["", "S", "5", "5s", "-5S", "+5S", "1.5S", "999999999u", "5 S", "\u{e9}S"] {
+            assert_eq!(parse(&HeaderValue::from_str(text).unwrap()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back_and_never_longer() {
+        for timeout in [Duration::ZERO, Duration::from_nanos(1500), Duration::from_millis(5), Duration::MAX] {
+            let read = parse(&format(timeout)).unwrap();
+            assert!(read <= timeout, "{timeout:?} became {read:?}");
+        }
+        assert_eq!(parse(&format(Duration::from_secs(300))), Some(Duration::from_secs(300)));
+        assert_eq!(format(Duration::from_millis(1500)), "1500000u");
+    }
+
+    #[test]
+    fn the_answer_comes_earlier_than_the_callers_deadline() {
+        assert_eq!(limit(&headers("1S")), Duration::from_millis(995));
+        assert_eq!(limit(&headers("10m")), Duration::from_millis(9));
+        assert_eq!(limit(&headers("0n")), Duration::ZERO);
+    }
+
+    #[test]
+    fn no_call_is_handled_for_longer_than_the_cap() {
+        assert_eq!(limit(&HeaderMap::new()), CAP);
+        assert_eq!(limit(&headers("nonsense")), CAP);
+        assert_eq!(limit(&headers("1H")), CAP);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_takes_too_long_is_answered_for() {
+        let start = Instant::now();
+        let response = within(Duration::from_millis(95), pending()).await;
+        assert_eq!(response.headers()["grpc-status"], "4");
+        assert_eq!(start.elapsed().as_millis(), 95);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_can_tell_how_much_time_it_has_left() {
+        assert_eq!(time_left(), None);
+        let handler = async {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            assert_eq!(time_left(), Some(Duration::from_millis(70)));
+            Response::default()
+        };
+        within(Duration::from_millis(100), handler).await;
+    }
 }

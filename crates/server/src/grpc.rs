@@ -15,15 +15,16 @@ use tonic::{
     transport::{Server, server::TcpIncoming},
 };
 use tonic_health::pb::health_server::HealthServer;
+use tonic_reflection::server as reflection;
 use tracing::Instrument as _;
 
-use crate::{DRAIN_LIMIT, Health, deadline, health_service::HealthService, observe::Call, panic};
+use crate::{
+    CONNECTION_WINDOW_BYTES, DRAIN_LIMIT, Health, STREAM_WINDOW_BYTES, deadline,
+    health_service::HealthService, observe::Call, panic,
+};
 
 /// Calls in flight on one connection; a client with more waits.
 const MAX_STREAMS: u32 = 2048;
-/// How much one stream, and one connection, may send before it is read.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// A silent connection is asked for a sign of life this often, and closed without one.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -69,22 +70,22 @@ pub(crate) async fn run(
 
 /// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind [`guard`].
 fn complete(routes: Routes, health: &Health) -> anyhow::Result<Routes> {
-    let described = || {
-        health
-            .services()
-            .iter()
-            .fold(tonic_reflection::server::Builder::configure(), |builder, name| {
-                builder.with_service_name(*name)
-            })
-            .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-            .with_service_name("grpc.health.v1.Health")
-    };
+    let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
+    let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
     let routes = routes
         .add_service(HealthServer::new(HealthService::new(health.clone())))
-        .add_service(described().build_v1().context("read the descriptors for reflection")?)
-        .add_service(described().build_v1alpha().context("read the descriptors for reflection")?);
+        .add_service(reflection.context("read the descriptors")?)
+        .add_service(old_reflection.context("read the descriptors")?);
     Ok(Routes::from(routes.into_axum_router().layer(middleware::from_fn(guard))).prepare())
+}
+
+/// What reflection knows: all of the API, of which it lists what this process serves.
+fn described(health: &Health, reflection: &str) -> reflection::Builder<'static> {
+    let services = health.services().iter().copied().chain(["grpc.health.v1.Health", reflection]);
+    let builder = reflection::Builder::configure()
+        .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+    services.fold(builder, reflection::Builder::with_service_name)
 }
 
 /// What every call passes.

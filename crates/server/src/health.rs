@@ -1,8 +1,19 @@
 //! What this process depends on, and whether it is ready for calls.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
 
+use opentelemetry::{KeyValue, metrics::Gauge};
 use tokio::sync::watch;
+
+static UP: LazyLock<Gauge<u64>> = LazyLock::new(|| {
+    telemetry::meter()
+        .u64_gauge("holdfast_part_up")
+        .with_description("Whether a part that this process depends on works: 1 or 0")
+        .build()
+});
 
 /// The state of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +88,7 @@ impl Health {
 
     /// Says how a part is. A change is logged; a part that was not added is informative from now on.
     pub fn set(&self, part: &'static str, state: PartState) {
+        UP.record(u64::from(state == PartState::Up), &[KeyValue::new("part", part)]);
         self.parts.send_if_modified(|snapshot| {
             let known = snapshot
                 .parts
@@ -121,5 +133,55 @@ impl Health {
     #[must_use]
     pub fn services(&self) -> &[&'static str] {
         &self.services
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn down(reason: &str) -> PartState {
+        PartState::Down(reason.to_owned())
+    }
+
+    #[test]
+    fn a_process_is_ready_once_every_required_part_is_up() {
+        let health = Health::new(&[]).require("database").require("schema").inform("broker");
+        assert!(!health.is_ready());
+        health.set("database", PartState::Up);
+        assert!(!health.is_ready());
+        health.set("schema", PartState::Up);
+        assert!(health.is_ready());
+        health.set("database", down("connection refused"));
+        assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn an_informative_part_makes_nothing_unready() {
+        let health = Health::new(&[]).require("database").inform("broker");
+        health.set("database", PartState::Up);
+        health.set("broker", down("connection refused"));
+        health.set("never added", down("whatever"));
+        assert!(health.is_ready());
+        assert_eq!(health.snapshot().parts["broker"].state, down("connection refused"));
+    }
+
+    #[test]
+    fn a_process_that_drains_is_not_ready() {
+        let health = Health::new(&[]);
+        assert!(health.is_ready());
+        health.drain();
+        assert!(!health.is_ready());
+    }
+
+    #[test]
+    fn only_a_change_is_told() {
+        let health = Health::new(&[]).require("database");
+        let mut changes = health.subscribe();
+        health.set("database", PartState::Up);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        health.set("database", PartState::Up);
+        assert!(!changes.has_changed().unwrap());
     }
 }

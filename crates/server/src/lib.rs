@@ -27,6 +27,10 @@ pub use terminate::on_terminate;
 
 /// How long calls in flight are waited for once the process is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
+/// How much may be on its way on one HTTP/2 stream before it is read, by client and server alike: a batch, whole.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same for all streams of a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Where a service listens: bound already, so that tests may use port 0.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     pin::Pin,
+    slice,
     sync::LazyLock,
     task::{Context, Poll, ready},
     time::Instant,
@@ -20,7 +21,7 @@ use opentelemetry::{
 };
 use prost::Message as _;
 use prost_types::FileDescriptorSet;
-use tonic::{Code, Status};
+use tonic::Code;
 use tracing::{Span, field};
 
 struct Instruments {
@@ -69,7 +70,7 @@ impl Call {
     /// Begins a span within the caller's, if it sent one.
     pub(crate) fn begin(path: &str, headers: &HeaderMap) -> Self {
         let method = METHODS.get(path).cloned().unwrap_or_else(|| KeyValue::new("rpc_method", "other"));
-        INSTRUMENTS.active.add(1, std::slice::from_ref(&method));
+        INSTRUMENTS.active.add(1, slice::from_ref(&method));
         let name = method.value.as_str();
         let span = tracing::info_span!(
             "rpc.server",
@@ -79,8 +80,12 @@ impl Call {
             rpc.system = "grpc",
             rpc.method = %name,
             rpc.code = field::Empty,
+            trace_id = field::Empty,
         );
         telemetry::propagation::set_parent(&span, headers);
+        if let Some(id) = telemetry::propagation::trace_id(&span) {
+            span.record("trace_id", id);
+        }
         Self { method, span, start: Instant::now(), code: None }
     }
 
@@ -90,9 +95,9 @@ impl Call {
 
     /// Watches the response to its end, where its code stands.
     pub(crate) fn observe(mut self, response: Response) -> Response {
-        if let Some(status) = Status::from_header_map(response.headers()) {
-            self.code = Some(status.code());
-            return response;
+        self.code = code(response.headers());
+        if self.code.is_some() {
+            return response; // an error: headers are all there is
         }
         response.map(|body| Body::new(Observed { body, call: Some(self) }))
     }
@@ -105,7 +110,7 @@ impl Drop for Call {
         if matches!(self.code, Some(Code::Unknown | Code::Internal | Code::DataLoss)) {
             self.span.record("otel.status_code", "ERROR");
         }
-        INSTRUMENTS.active.add(-1, std::slice::from_ref(&self.method));
+        INSTRUMENTS.active.add(-1, slice::from_ref(&self.method));
         let labels = [self.method.clone(), KeyValue::new("code", code)];
         INSTRUMENTS.duration.record(self.start.elapsed().as_secs_f64(), &labels);
     }
@@ -127,10 +132,10 @@ impl HttpBody for Observed {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
-        if let Some(status) = trailers.and_then(Status::from_header_map)
+        if let Some(code) = trailers.and_then(code)
             && let Some(mut call) = self.call.take()
         {
-            call.code = Some(status.code());
+            call.code = Some(code);
         }
         Poll::Ready(frame)
     }
@@ -142,6 +147,11 @@ impl HttpBody for Observed {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// The code of a call, if these headers or trailers say it.
+fn code(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
 }
 
 /// The name that gRPC gives a code.
@@ -164,5 +174,25 @@ fn name(code: Code) -> &'static str {
         Code::Unavailable => "UNAVAILABLE",
         Code::DataLoss => "DATA_LOSS",
         Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn methods_of_the_api_have_labels_and_nothing_else_makes_one() {
+        let label = &METHODS["/holdfast.catalog.v1.CatalogService/GetProduct"];
+        assert_eq!(label.value.as_str(), "holdfast.catalog.v1.CatalogService/GetProduct");
+        assert!(METHODS.contains_key("/grpc.health.v1.Health/Check"));
+        assert_eq!(Call::begin("/no.Such/Method", &HeaderMap::new()).method.value.as_str(), "other");
+    }
+
+    #[test]
+    fn an_error_is_known_by_its_headers() {
+        let call = Call::begin("/grpc.health.v1.Health/Check", &HeaderMap::new());
+        let response = call.observe(tonic::Status::not_found("none").into_http());
+        assert_eq!(code(response.headers()), Some(Code::NotFound));
     }
 }

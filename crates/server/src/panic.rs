@@ -15,3 +15,21 @@ pub(crate) async fn caught(handler: impl Future<Output = Response>) -> Response 
         .await
         .unwrap_or_else(|_| Status::internal("internal error").into_http())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_that_tells_nothing() {
+        let response = caught(async { panic!("a secret") }).await;
+        assert_eq!(response.headers()["grpc-status"], "13");
+        assert_eq!(response.headers()["grpc-message"], "internal%20error");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_passed_on() {
+        let response = caught(async { Status::not_found("none").into_http() }).await;
+        assert_eq!(response.headers()["grpc-status"], "5");
+    }
+}

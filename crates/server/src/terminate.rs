@@ -3,7 +3,10 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Cancelled when the process is asked to end, by SIGTERM or SIGINT. Call it once, inside the runtime.
+/// Cancelled when the process is asked to end, by SIGTERM or SIGINT. Call it once.
+///
+/// # Panics
+/// Outside a Tokio runtime.
 #[must_use]
 pub fn on_terminate() -> CancellationToken {
     let mut terminate = signal(SignalKind::terminate()).expect("SIGTERM is a signal that may be handled");

@@ -20,6 +20,6 @@ where
 {
     match format {
         LogFormat::Pretty => fmt::layer().with_ansi(io::stdout().is_terminal()).boxed(),
-        LogFormat::Json => fmt::layer().json().flatten_event(true).with_span_list(false).boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_current_span(false).boxed(),
     }
 }

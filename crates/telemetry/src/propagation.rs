@@ -30,6 +30,14 @@ pub fn current_traceparent() -> Option<String> {
     fields.remove(TRACEPARENT)
 }
 
+/// The id of the trace that `span` belongs to, to be logged; `None` when it is not traced.
+#[must_use]
+pub fn trace_id(span: &Span) -> Option<String> {
+    let context = span.context();
+    let context = context.span().span_context().clone();
+    context.is_valid().then(|| context.trace_id().to_string())
+}
+
 /// Links `span` to the one that `traceparent` names: it follows from it, but is no part of it. A malformed one is ignored.
 pub fn link(span: &Span, traceparent: &str) {
     let fields = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);

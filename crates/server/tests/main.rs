@@ -1,0 +1,200 @@
+//! A whole server, driven through real connections.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Router, response::Response, routing::post};
+use http::uri::PathAndQuery;
+use server::{Channel, Endpoints, Health, PartState};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Request, Status, service::Routes};
+use tonic_health::pb::{
+    HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
+    health_client::HealthClient,
+};
+
+const SERVICE: &str = "holdfast.catalog.v1.CatalogService";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server with three handlers of its own: one that answers when it is told to, one that never does, one that
+/// panics.
+struct Running {
+    health: Health,
+    stop: CancellationToken,
+    served: JoinHandle<anyhow::Result<()>>,
+    url: String,
+    http: std::net::SocketAddr,
+    arrived: Arc<Notify>,
+    answer: watch::Sender<bool>,
+}
+
+async fn start() -> Running {
+    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", grpc.local_addr().unwrap());
+    let http_address = http.local_addr().unwrap();
+    let health = Health::new(&[SERVICE]).require("database").inform("broker");
+    let stop = CancellationToken::new();
+    let arrived = Arc::new(Notify::new());
+    let answer = watch::Sender::new(false);
+    let routes = Routes::from(handlers(arrived.clone(), answer.subscribe()));
+    let served = tokio::spawn(server::serve(Endpoints { grpc, http }, routes, health.clone(), stop.clone()));
+    Running { health, stop, served, url, http: http_address, arrived, answer }
+}
+
+fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
+    let waiting = async move || {
+        let mut answer = answer.clone();
+        arrived.notify_one();
+        answer.wait_for(|told| *told).await.unwrap();
+        empty_message()
+    };
+    Router::new()
+        .route("/test.Test/Wait", post(waiting))
+        .route("/test.Test/Hang", post(std::future::pending::<Response>))
+        .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
+}
+
+/// A gRPC response with one empty message and status OK in its headers.
+fn empty_message() -> Response {
+    Response::builder()
+        .header("content-type", "application/grpc")
+        .header("grpc-status", "0")
+        .body(vec![0; 5].into())
+        .unwrap()
+}
+
+/// Calls a handler of the test with empty messages.
+async fn call(channel: Channel, path: &'static str, timeout: Option<Duration>) -> Result<(), Status> {
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    let mut request = Request::new(());
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    client.unary(request, PathAndQuery::from_static(path), codec).await.map(|_| ())
+}
+
+/// What `GET path` answers over HTTP: status line, headers and body.
+async fn get(running: &Running, path: &str) -> String {
+    let mut stream = TcpStream::connect(running.http).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+async fn check(running: &Running, service: &str) -> Result<ServingStatus, Status> {
+    let mut client = HealthClient::new(server::channel(&running.url, PATIENCE).unwrap());
+    let request = HealthCheckRequest { service: service.to_owned() };
+    client.check(request).await.map(|response| response.into_inner().status())
+}
+
+async fn end(running: Running) {
+    running.stop.cancel();
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it drains").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn readiness_follows_the_required_parts_and_liveness_does_not() {
+    let running = start().await;
+    assert_eq!(check(&running, SERVICE).await.unwrap(), ServingStatus::NotServing);
+    assert_eq!(check(&running, "").await.unwrap(), ServingStatus::Serving);
+    assert_eq!(check(&running, "no.Such").await.unwrap_err().code(), Code::NotFound);
+    let unready = get(&running, "/readyz").await;
+    assert!(unready.starts_with("HTTP/1.1 503"), "{unready}");
+
+    running.health.set("database", PartState::Up);
+    running.health.set("broker", PartState::Down("connection refused".to_owned()));
+    assert_eq!(check(&running, SERVICE).await.unwrap(), ServingStatus::Serving);
+    let ready = get(&running, "/readyz").await;
+    assert!(ready.starts_with("HTTP/1.1 200"), "{ready}");
+    assert!(ready.contains(r#""database":{"required":true,"state":"up"}"#), "{ready}");
+    assert!(ready.contains(r#""reason":"connection refused""#), "{ready}");
+    assert!(get(&running, "/livez").await.starts_with("HTTP/1.1 200"));
+    assert!(get(&running, "/metrics").await.starts_with("HTTP/1.1 200"));
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_watched_health_tells_each_change_and_ends_with_the_process() {
+    let running = start().await;
+    let mut client = HealthClient::new(server::channel(&running.url, PATIENCE).unwrap());
+    let request = HealthCheckRequest { service: SERVICE.to_owned() };
+    let mut statuses = client.watch(request).await.unwrap().into_inner();
+    let expect = |status: ServingStatus| Some(HealthCheckResponse { status: status.into() });
+    assert_eq!(statuses.message().await.unwrap(), expect(ServingStatus::NotServing));
+    running.health.set("database", PartState::Up);
+    assert_eq!(statuses.message().await.unwrap(), expect(ServingStatus::Serving));
+    running.stop.cancel();
+    assert_eq!(statuses.message().await.unwrap(), expect(ServingStatus::NotServing));
+    assert_eq!(statuses.message().await.unwrap(), None);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_call_in_flight_is_answered_before_the_process_ends() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let in_flight = tokio::spawn(call(channel, "/test.Test/Wait", None));
+    running.arrived.notified().await;
+    running.stop.cancel();
+    let mut changes = running.health.subscribe();
+    changes.wait_for(|snapshot| snapshot.draining).await.unwrap();
+    running.answer.send_replace(true);
+    in_flight.await.unwrap().unwrap();
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_call_ends_with_its_deadline() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let error = call(channel, "/test.Test/Hang", Some(Duration::from_millis(500))).await.unwrap_err();
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_call_ends_with_the_timeout_of_its_channel() {
+    let running = start().await;
+    let channel = server::channel(&running.url, Duration::from_millis(100)).unwrap();
+    let error = call(channel, "/test.Test/Hang", None).await.unwrap_err();
+    assert_eq!(error.code(), Code::DeadlineExceeded);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_panic_fails_one_call_and_the_server_goes_on() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let error = call(channel.clone(), "/test.Test/Panic", None).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
+    running.answer.send_replace(true);
+    call(channel, "/test.Test/Wait", None).await.unwrap();
+    end(running).await;
+}
+
+#[tokio::test]
+async fn an_unknown_method_is_unimplemented() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let error = call(channel, "/no.Such/Method", None).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unimplemented);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_is_unavailable() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let channel = server::channel(&format!("http://{nobody}"), PATIENCE).unwrap();
+    let error = call(channel, "/test.Test/Wait", None).await.unwrap_err();
+    assert_eq!(error.code(), Code::Unavailable);
+}
