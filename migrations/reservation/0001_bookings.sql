@@ -38,6 +38,7 @@ create table bookings (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 create index bookings_customer_idx on bookings (customer_id, booking_id);
+create unique index bookings_refund_key on bookings (refund_id) where refund_id is not null;
 create index bookings_drafts_idx on bookings (draft_expires_at) where draft_expires_at is not null;
 
 -- One row per step, never changed. reference_id: the payment or refund of the step.

@@ -80,12 +80,50 @@ pub enum Error {
     /// Too many requests are waiting. `RESOURCE_EXHAUSTED`; retry.
     #[error("too many requests are waiting")]
     Overloaded,
+    /// The batch that the call was part of failed as a whole; its cause is logged.
+    #[error("the batch failed: {0:?}")]
+    Failed(Failure),
     /// A row makes no sense: somebody else wrote it, or we have a bug. `INTERNAL`.
     #[error("inconsistent data: {0}")]
     Inconsistent(String),
     /// The database failed, or is away. `UNAVAILABLE` when it is away (retry), else `INTERNAL`.
     #[error("database")]
     Database(#[from] sqlx::Error),
+}
+
+/// How a batch failed for everyone in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The database is away, or did not answer in time. What was done is unknown.
+    Outage,
+    /// Something that must not happen.
+    Defect,
+}
+
+impl Error {
+    /// What the failure of a batch means to each call in it. Logs the cause: this is the boundary.
+    #[must_use]
+    pub fn into_failure(self, work: &'static str) -> Failure {
+        match &self {
+            Self::Failed(failure) => return *failure,
+            Self::Database(cause) if postgres::is_outage(cause) || postgres::is_conflict(cause) => {
+                tracing::warn!(work, error = %cause, "the database is away or busy");
+                return Failure::Outage;
+            }
+            _ => {}
+        }
+        tracing::error!(work, error = &self as &dyn std::error::Error, "a batch failed");
+        Failure::Defect
+    }
+}
+
+impl From<batch::SubmitError> for Error {
+    fn from(error: batch::SubmitError) -> Self {
+        match error {
+            batch::SubmitError::QueueFull => Self::Overloaded,
+            batch::SubmitError::Abandoned => Self::Failed(Failure::Outage),
+        }
+    }
 }
 
 impl From<Violation> for Error {
@@ -140,6 +178,8 @@ impl From<Error> for Status {
             ),
             Error::EtagMismatch { etag } => refuse(ErrorReason::EtagMismatch, message, [("etag", etag)]),
             Error::Overloaded => api::overloaded(),
+            Error::Failed(Failure::Outage) => api::unavailable(),
+            Error::Failed(Failure::Defect) => api::internal(),
             Error::Inconsistent(what) => {
                 tracing::error!(what, "inconsistent data");
                 api::internal()
@@ -179,7 +219,7 @@ fn code_of(reason: ErrorReason) -> Code {
         ErrorReason::ProductNotFound | ErrorReason::SeatMapNotFound | ErrorReason::SeatNotFound => {
             Code::NotFound
         }
-        ErrorReason::CurrencyMismatch => Code::InvalidArgument,
+        ErrorReason::CurrencyMismatch | ErrorReason::TotalTooLarge => Code::InvalidArgument,
         ErrorReason::IdReused | ErrorReason::SkuTaken => Code::AlreadyExists,
         ErrorReason::EtagMismatch => Code::Aborted,
         ErrorReason::Overloaded => Code::ResourceExhausted,

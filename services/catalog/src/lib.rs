@@ -2,5 +2,9 @@
 
 pub mod domain;
 pub mod error;
+pub mod holds;
+pub mod store;
+pub mod convert { pub mod hold; }
+pub mod rpc { pub mod holds; }
 
 pub use error::Error;

@@ -1,1 +1,131 @@
-//! Owns bookings, and alone decides what becomes of them.
+//! Reservation owns bookings and alone decides what becomes of them. It places holds with the catalog, and keeps
+//! its promises to catalog, broker and other services through the outbox.
+
+pub mod app;
+pub mod creations;
+pub mod domain;
+pub mod error;
+pub mod relay;
+pub mod rpc;
+pub mod store;
+pub mod transitions;
+
+mod convert;
+mod placement;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use amqp::{AmqpConfig, Broker};
+use anyhow::Context as _;
+use postgres::DatabaseConfig;
+use proto::{
+    catalog::hold_service_client::HoldServiceClient,
+    reservation::{
+        booking_service_server::BookingServiceServer, settlement_service_server::SettlementServiceServer,
+    },
+};
+use server::{Endpoints, Health};
+use telemetry::TelemetryConfig;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{server::NamedService, service::Routes};
+
+use crate::{
+    app::App,
+    domain::command::Policy,
+    relay::Wake,
+    rpc::{booking_service::BookingRpc, settlement_service::SettlementRpc},
+};
+
+/// The schema of the reservation database.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/reservation");
+
+/// How long a call to the catalog may take.
+const CATALOG_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What can be set.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "reservation", version, about = "Holdfast's bookings")]
+pub struct Config {
+    /// Where to serve gRPC.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Where to serve health and metrics over HTTP.
+    #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
+    pub http_listen: SocketAddr,
+    /// The catalog.
+    #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    pub catalog_url: String,
+    /// How much time StartPayment gives at least, in milliseconds.
+    #[arg(long, env = "HOLDFAST_PAYMENT_WINDOW_MS", default_value_t = 120_000, value_name = "MS",
+          value_parser = clap::value_parser!(u32).range(1..=86_400_000))]
+    pub payment_window_ms: u32,
+    /// How long extensions may make a hold's life, in milliseconds.
+    #[arg(long, env = "HOLDFAST_MAX_HOLD_MS", default_value_t = 1_800_000, value_name = "MS",
+          value_parser = clap::value_parser!(u32).range(1..=86_400_000))]
+    pub max_hold_ms: u32,
+    /// When a draft that nobody held is abandoned, in milliseconds.
+    #[arg(long, env = "HOLDFAST_DRAFT_TTL_MS", default_value_t = 1_800_000, value_name = "MS",
+          value_parser = clap::value_parser!(u32).range(1..=86_400_000))]
+    pub draft_ttl_ms: u32,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// RabbitMQ.
+    #[command(flatten)]
+    pub amqp: AmqpConfig,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Subcommand>,
+}
+
+/// What the binary can do beside serving.
+#[derive(clap::Subcommand, Clone, Copy, Debug)]
+pub enum Subcommand {
+    /// Bring the database's schema up to date, and exit.
+    Migrate,
+}
+
+/// Serves until `stop`, then drains. Waits for the database and its schema first; the broker may come later.
+///
+/// # Errors
+/// A URL is malformed, the database refuses, or the accepting of connections failed for good.
+pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let health = Health::new(&[BookingServiceServer::<BookingRpc>::NAME, SettlementServiceServer::<SettlementRpc>::NAME])
+        .require("database")
+        .inform("broker");
+    // The relay and the watchers outlive the calls: what those leave in the outbox is sent before the process ends.
+    let background = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let pool = postgres::connect(&config.database, &stop).await?;
+    postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
+    let broker = Broker::start("reservation", &config.amqp, background.clone()).context("set up RabbitMQ")?;
+    let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    let wake = Arc::new(Wake::default());
+
+    tasks.spawn(postgres::watch(pool.clone(), health.clone(), background.clone()));
+    tasks.spawn(amqp_health(broker.clone(), health.clone(), background.clone()));
+    relay::spawn(pool.clone(), broker, catalog.clone(), Arc::clone(&wake), background.clone(), &tasks);
+
+    let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
+    let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake);
+    let routes = Routes::new(BookingServiceServer::new(BookingRpc(app.clone())))
+        .add_service(SettlementServiceServer::new(SettlementRpc(app)));
+    let served = server::serve(endpoints, routes, health, stop).await;
+    background.cancel();
+    tasks.close();
+    tasks.wait().await;
+    pool.close().await;
+    served
+}
+
+impl Config {
+    fn policy(&self) -> Policy {
+        Policy {
+            payment_window: time::Duration::milliseconds(self.payment_window_ms.into()),
+            max_hold: time::Duration::milliseconds(self.max_hold_ms.into()),
+        }
+    }
+}

@@ -11,7 +11,7 @@ macro_rules! ids {
         pub struct $name(Uuid);
 
         impl $name {
-            /// A new id, later than those made before (UUIDv7).
+            /// A new id, later than those made before (a UUID of version 7).
             #[must_use]
             pub fn generate() -> Self {
                 Self(Uuid::now_v7())

@@ -14,6 +14,7 @@ pub struct NotACurrency;
 impl Currency {
     /// The code.
     #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "it cannot panic")]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).expect("upper-case ASCII letters are UTF-8")
     }

@@ -1,0 +1,210 @@
+//! Against a real server: `DATABASE_URL` names one on which databases may be made and dropped.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use postgres::{DatabaseConfig, UnitOfWork, await_schema, connect, migrate, transact, violates, watch};
+use server::{Health, PartState};
+use sqlx::{
+    ConnectOptions as _, PgConnection, PgPool,
+    migrate::Migrator,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::{Barrier, Notify},
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/catalog");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(options: &PgConnectOptions) -> DatabaseConfig {
+    DatabaseConfig { database_url: options.to_url_lossy().to_string().into(), database_connections: 2 }
+}
+
+/// A server that nobody listens for.
+async fn nobody() -> PgConnectOptions {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(address.port()).username("x").database("x")
+}
+
+async fn make_counters(pool: &PgPool) {
+    sqlx::query("create table counters (name text primary key, value int not null)")
+        .execute(pool)
+        .await
+        .unwrap();
+    sqlx::query("insert into counters values ('a', 0), ('b', 0)").execute(pool).await.unwrap();
+}
+
+async fn count(connection: &mut PgConnection, name: &str) -> sqlx::Result<()> {
+    let update = sqlx::query("update counters set value = value + 1 where name = $1");
+    update.bind(name).execute(connection).await.map(|_| ())
+}
+
+async fn values(pool: &PgPool) -> Vec<i32> {
+    sqlx::query_scalar("select value from counters order by name").fetch_all(pool).await.unwrap()
+}
+
+/// Counts `first`, waits for the other unit of work to have counted its own, and counts `second`.
+struct CountBoth {
+    first: &'static str,
+    second: &'static str,
+    both_hold_one: Arc<Barrier>,
+    tried: AtomicBool,
+}
+
+impl UnitOfWork for CountBoth {
+    type Output = ();
+    type Error = sqlx::Error;
+
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        count(connection, self.first).await?;
+        if !self.tried.swap(true, Ordering::Relaxed) {
+            self.both_hold_one.wait().await;
+        }
+        count(connection, self.second).await
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_unit_of_work_that_loses_a_deadlock_is_done_again(pool: PgPool) {
+    make_counters(&pool).await;
+    let both_hold_one = Arc::new(Barrier::new(2));
+    let units = [["a", "b"], ["b", "a"]].map(|[first, second]| {
+        let work =
+            CountBoth { first, second, both_hold_one: both_hold_one.clone(), tried: AtomicBool::new(false) };
+        let pool = pool.clone();
+        tokio::spawn(async move { transact(&pool, &work).await })
+    });
+    for unit in units {
+        unit.await.unwrap().unwrap();
+    }
+    assert_eq!(values(&pool).await, [2, 2]);
+}
+
+/// Counts, then fails.
+struct CountAndFail;
+
+impl UnitOfWork for CountAndFail {
+    type Output = ();
+    type Error = sqlx::Error;
+
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        count(connection, "a").await?;
+        Err(sqlx::Error::RowNotFound)
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_unit_of_work_that_fails_leaves_nothing(pool: PgPool) {
+    make_counters(&pool).await;
+    let outcome = transact(&pool, &CountAndFail).await;
+    assert!(matches!(outcome, Err(sqlx::Error::RowNotFound)));
+    assert_eq!(values(&pool).await, [0, 0]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_broken_rule_is_told_by_its_name(pool: PgPool) {
+    make_counters(&pool).await;
+    let twice = sqlx::query("insert into counters values ('a', 0)");
+    let error = twice.execute(&pool).await.unwrap_err();
+    assert!(violates(&error, "counters_pkey"));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_session_has_its_limits(pool: PgPool) {
+    let config = config(&pool.connect_options());
+    let pool = connect(&config, &CancellationToken::new()).await.unwrap();
+    let show = "select current_setting('statement_timeout') || ' ' || current_setting('lock_timeout')";
+    let limits: String = sqlx::query_scalar(show).fetch_one(&pool).await.unwrap();
+    assert_eq!(limits, "5s 2s");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_service_waits_for_the_schema(pool: PgPool) {
+    let stop = CancellationToken::new();
+    let waiting = tokio::spawn({
+        let (pool, stop) = (pool.clone(), stop.clone());
+        async move { await_schema(&MIGRATOR, &pool, &stop).await }
+    });
+    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap(); // a repeat changes nothing
+}
+
+#[tokio::test]
+async fn waiting_for_a_server_ends_when_asked_to_stop() {
+    let stop = CancellationToken::new();
+    let config = config(&nobody().await);
+    let waiting = tokio::spawn({
+        let stop = stop.clone();
+        async move { connect(&config, &stop).await }
+    });
+    stop.cancel();
+    assert!(timeout(PATIENCE, waiting).await.unwrap().unwrap().is_err());
+}
+
+/// Stands between the pool and the server; connections made before it is told to freeze fall silent then, for good.
+async fn freezing_proxy(server: &PgConnectOptions, freeze: Arc<Notify>) -> PgConnectOptions {
+    let (host, port) = (server.get_host().to_owned(), server.get_port());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = server.clone().host("127.0.0.1").port(listener.local_addr().unwrap().port());
+    tokio::spawn(async move {
+        loop {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut server = TcpStream::connect((host.as_str(), port)).await.unwrap();
+            let freeze = freeze.clone();
+            tokio::spawn(async move {
+                tokio::select! {
+                    _ = copy_bidirectional(&mut client, &mut server) => {}
+                    () = freeze.notified() => {
+                        drop(server); // or the database could not be dropped after the test
+                        pending::<()>().await;
+                    }
+                }
+            });
+        }
+    });
+    proxy
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_connection_that_falls_silent_is_replaced(pool: PgPool) {
+    let freeze = Arc::new(Notify::new());
+    let mut config = config(&freezing_proxy(&pool.connect_options(), freeze.clone()).await);
+    config.database_connections = 1;
+    let pool = connect(&config, &CancellationToken::new()).await.unwrap();
+    sqlx::query("select 1").execute(&pool).await.unwrap();
+    freeze.notify_waiters();
+    let silent = timeout(Duration::from_millis(50), sqlx::query("select 1").execute(&pool)).await;
+    assert!(silent.is_err(), "{silent:?}");
+    let replaced = async { while sqlx::query("select 1").execute(&pool).await.is_err() {} };
+    timeout(PATIENCE, replaced).await.expect("another connection takes its place");
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_health_of_the_database_is_told(pool: PgPool) {
+    let stop = CancellationToken::new();
+    let there = Health::new(&[]).require("database");
+    let absent = Health::new(&[]).require("database");
+    let lazy = PgPoolOptions::new().connect_lazy_with(nobody().await);
+    absent.set("database", PartState::Up);
+    tokio::spawn(watch(pool.clone(), there.clone(), stop.clone()));
+    tokio::spawn(watch(lazy, absent.clone(), stop.clone()));
+    let mut up = there.subscribe();
+    timeout(PATIENCE, up.wait_for(|snapshot| snapshot.is_ready())).await.unwrap().unwrap();
+    let mut down = absent.subscribe();
+    timeout(PATIENCE, down.wait_for(|snapshot| !snapshot.is_ready())).await.unwrap().unwrap();
+    stop.cancel();
+}

@@ -1,0 +1,96 @@
+//! Holds: which booking has taken which units.
+
+use super::ids::{BookingId, ProductId, SeatMapId};
+
+/// Names a hold: a booking, and which of its attempts, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HoldKey {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// The attempt, from 1.
+    pub attempt: i32,
+}
+
+/// Names a seat.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SeatKey {
+    /// Its map.
+    pub seat_map_id: SeatMapId,
+    /// Its label in the map.
+    pub label: String,
+}
+
+/// What one line of a hold takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// So many units of a product, at least 1.
+    Product {
+        /// The product.
+        product_id: ProductId,
+        /// Units.
+        quantity: i64,
+    },
+    /// One seat.
+    Seat(SeatKey),
+}
+
+/// One line of a hold that was placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// What it took.
+    pub item: Item,
+    /// The price of one unit as at the hold, in minor units of the hold's currency.
+    pub price_minor: i64,
+}
+
+/// Where a hold is in its life. It only moves on: ACTIVE, COMMITTED, RELEASED.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HoldState {
+    /// Its units are held.
+    Active,
+    /// Its units are sold.
+    Committed,
+    /// Its units are on sale again.
+    Released,
+}
+
+impl HoldState {
+    /// As it is written in SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Committed => "COMMITTED",
+            Self::Released => "RELEASED",
+        }
+    }
+
+    /// Reads what [`as_str`](Self::as_str) wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Active, Self::Committed, Self::Released].into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// A hold. Its lines, prices and time are fixed when it is placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// Its name.
+    pub key: HoldKey,
+    /// Where it is in its life.
+    pub state: HoldState,
+    /// What it took, 1 .. 100 lines.
+    pub lines: Vec<Line>,
+    /// The currency of all its prices (ISO 4217).
+    pub currency: String,
+    /// How long it was to last, in ms.
+    pub hold_ttl_ms: i64,
+}
+
+impl Hold {
+    /// Whether a request for these items is a repeat of the one that placed this hold.
+    #[must_use]
+    pub fn was_asked_as(&self, items: &[Item]) -> bool {
+        self.lines.iter().map(|line| &line.item).eq(items)
+    }
+}

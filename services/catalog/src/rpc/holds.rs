@@ -1,0 +1,97 @@
+//! HoldService. Internal.
+
+use api::field;
+use batch::{BatchLimits, Batcher};
+use proto::catalog as pb;
+use sqlx::PgPool;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    convert::hold as convert,
+    domain::place::{Outcome, PlaceRequest},
+    error::{Error, Failure},
+    holds, store,
+};
+
+/// The most calls that go into one transaction; each brings a batch of its own.
+const MAX_BATCH: usize = 4;
+/// What may wait for a transaction; beyond it callers are refused at once.
+const QUEUE: usize = 64;
+
+/// Serves the internal API.
+#[derive(Clone, Debug)]
+pub struct HoldRpc {
+    pool: PgPool,
+    placer: Batcher<Vec<PlaceRequest>, Result<Vec<Outcome>, Failure>>,
+}
+
+impl HoldRpc {
+    /// Starts the batcher. `grace_ms` after its time the sweep asks for a verdict on a hold that nobody settled.
+    #[must_use]
+    pub fn new(pool: PgPool, grace_ms: i64) -> Self {
+        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1 };
+        let place_pool = pool.clone();
+        let placer = Batcher::start("place", limits, move |calls: Vec<Vec<PlaceRequest>>| {
+            let pool = place_pool.clone();
+            async move { place(&pool, grace_ms, calls).await }
+        });
+        Self { pool, placer }
+    }
+}
+
+/// Carries out several calls as one batch, and hands the outcomes out.
+async fn place(
+    pool: &PgPool,
+    grace_ms: i64,
+    calls: Vec<Vec<PlaceRequest>>,
+) -> Vec<Result<Vec<Outcome>, Failure>> {
+    let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
+    let requests: Vec<PlaceRequest> = calls.into_iter().flatten().collect();
+    match holds::place(pool, grace_ms, &requests).await {
+        Ok(outcomes) => {
+            let mut outcomes = outcomes.into_iter();
+            sizes.into_iter().map(|size| Ok(outcomes.by_ref().take(size).collect())).collect()
+        }
+        Err(error) => {
+            let failure = error.into_failure("place");
+            sizes.into_iter().map(|_| Err(failure)).collect()
+        }
+    }
+}
+
+#[tonic::async_trait]
+impl pb::hold_service_server::HoldService for HoldRpc {
+    async fn place_holds(
+        &self,
+        request: Request<pb::PlaceHoldsRequest>,
+    ) -> Result<Response<pb::PlaceHoldsResponse>, Status> {
+        let requests = convert::place_requests(&request.into_inner())?;
+        let outcomes = self.placer.submit(requests).await.map_err(Error::from)?.map_err(Error::Failed)?;
+        let outcomes = outcomes.into_iter().map(convert::place_outcome).collect();
+        Ok(Response::new(pb::PlaceHoldsResponse { outcomes }))
+    }
+
+    async fn settle_holds(
+        &self,
+        request: Request<pb::SettleHoldsRequest>,
+    ) -> Result<Response<pb::SettleHoldsResponse>, Status> {
+        let verdicts = convert::verdicts(&request.into_inner())?;
+        let outcomes = holds::settle(&self.pool, &verdicts).await?;
+        let outcomes = outcomes.into_iter().map(|outcome| convert::settle_outcome(outcome).into()).collect();
+        Ok(Response::new(pb::SettleHoldsResponse { outcomes }))
+    }
+
+    async fn list_overdue_holds(
+        &self,
+        request: Request<pb::ListOverdueHoldsRequest>,
+    ) -> Result<Response<pb::ListOverdueHoldsResponse>, Status> {
+        let limit = match request.into_inner().limit {
+            0 => 500,
+            limit => field::integer("limit", limit, 1..=1_000)?,
+        };
+        let mut conn = self.pool.acquire().await.map_err(Error::from)?;
+        let keys = store::holds::list_overdue(&mut conn, limit).await?;
+        let keys = keys.into_iter().map(convert::encode_key).collect();
+        Ok(Response::new(pb::ListOverdueHoldsResponse { keys }))
+    }
+}

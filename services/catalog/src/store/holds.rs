@@ -1,0 +1,220 @@
+//! Table `holds`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, types::Json};
+use uuid::Uuid;
+
+use crate::{
+    domain::hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
+    error::Error,
+};
+
+/// One element of `holds.lines`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct LineRow {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    product_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quantity: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seat_map_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    label: Option<String>,
+    price_minor: i64,
+}
+
+impl From<&Line> for LineRow {
+    fn from(line: &Line) -> Self {
+        let price_minor = line.price_minor;
+        match &line.item {
+            Item::Product { product_id, quantity } => Self {
+                product_id: Some(product_id.as_uuid()),
+                quantity: Some(*quantity),
+                price_minor,
+                ..Self::default()
+            },
+            Item::Seat(seat) => Self {
+                seat_map_id: Some(seat.seat_map_id.as_uuid()),
+                label: Some(seat.label.clone()),
+                price_minor,
+                ..Self::default()
+            },
+        }
+    }
+}
+
+impl LineRow {
+    fn into_line(self) -> Option<Line> {
+        let item = match self {
+            Self { product_id: Some(product_id), quantity: Some(quantity), seat_map_id: None, .. } => {
+                Item::Product { product_id: product_id.into(), quantity }
+            }
+            Self { seat_map_id: Some(seat_map_id), label: Some(label), product_id: None, .. } => {
+                Item::Seat(SeatKey { seat_map_id: seat_map_id.into(), label })
+            }
+            _ => return None,
+        };
+        Some(Line { item, price_minor: self.price_minor })
+    }
+}
+
+/// A hold as it is read.
+struct Row {
+    booking_id: Uuid,
+    attempt: i32,
+    state: String,
+    lines: Json<Vec<LineRow>>,
+    currency: String,
+    hold_ttl_ms: i64,
+}
+
+impl TryFrom<Row> for Hold {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self, Error> {
+        let wrong = |what| Error::Inconsistent(format!("hold {}/{}: {what}", row.booking_id, row.attempt));
+        let state = HoldState::parse(&row.state).ok_or_else(|| wrong("unknown state"))?;
+        let lines: Option<Vec<Line>> = row.lines.0.into_iter().map(LineRow::into_line).collect();
+        Ok(Self {
+            key: HoldKey { booking_id: row.booking_id.into(), attempt: row.attempt },
+            state,
+            lines: lines.ok_or_else(|| wrong("a line is neither units of a product nor a seat"))?,
+            currency: row.currency,
+            hold_ttl_ms: row.hold_ttl_ms,
+        })
+    }
+}
+
+/// The columns that name holds.
+fn columns<'a>(keys: impl Iterator<Item = &'a HoldKey>) -> (Vec<Uuid>, Vec<i32>) {
+    keys.map(|key| (key.booking_id.as_uuid(), key.attempt)).unzip()
+}
+
+/// The holds that are there under these keys.
+pub async fn find(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<HoldKey, Hold>, Error> {
+    let (booking_ids, attempts) = columns(keys.iter());
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Vec<LineRow>>", h.currency,
+                  h.hold_ttl_ms
+           from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
+           join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt"#,
+        &booking_ids,
+        &attempts
+    )
+    .fetch_all(conn)
+    .await?;
+    by_key(rows)
+}
+
+/// Locks the holds that are there under these keys, in the order of their keys so that two batches never wait for each
+/// other.
+pub async fn lock(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<HoldKey, Hold>, Error> {
+    let (booking_ids, attempts) = columns(keys.iter());
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select booking_id, attempt, state, lines as "lines: Json<Vec<LineRow>>", currency, hold_ttl_ms
+           from holds
+           where (booking_id, attempt) in (select * from unnest($1::uuid[], $2::int[]))
+           order by booking_id, attempt
+           for update"#,
+        &booking_ids,
+        &attempts
+    )
+    .fetch_all(conn)
+    .await?;
+    by_key(rows)
+}
+
+fn by_key(rows: Vec<Row>) -> Result<HashMap<HoldKey, Hold>, Error> {
+    rows.into_iter().map(|row| Hold::try_from(row).map(|hold| (hold.key, hold))).collect()
+}
+
+/// Stores new holds, to be reviewed when their time is up and `grace_ms` has passed. A key that is there already is a
+/// conflict of two units of work: one of them has to start again.
+pub async fn insert(conn: &mut PgConnection, holds: &[Hold], grace_ms: i64) -> Result<(), Error> {
+    let (booking_ids, attempts) = columns(holds.iter().map(|hold| &hold.key));
+    let lines: Vec<Json<Vec<LineRow>>> =
+        holds.iter().map(|hold| Json(hold.lines.iter().map(LineRow::from).collect())).collect();
+    let currencies: Vec<&str> = holds.iter().map(|hold| hold.currency.as_str()).collect();
+    let ttls: Vec<i64> = holds.iter().map(|hold| hold.hold_ttl_ms).collect();
+    sqlx::query!(
+        "insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at)
+         select booking_id, attempt, 'ACTIVE', lines, currency, hold_ttl_ms,
+                now() + (hold_ttl_ms + $6) * interval '1 millisecond'
+         from unnest($1::uuid[], $2::int[], $3::jsonb[], $4::text[], $5::bigint[])
+              as h (booking_id, attempt, lines, currency, hold_ttl_ms)
+         order by booking_id, attempt",
+        &booking_ids,
+        &attempts,
+        &lines as _,
+        &currencies as _,
+        &ttls,
+        grace_ms
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Moves locked holds on to COMMITTED or RELEASED.
+pub async fn settle(conn: &mut PgConnection, states: &BTreeMap<HoldKey, HoldState>) -> Result<(), Error> {
+    let (booking_ids, attempts) = columns(states.keys());
+    let states: Vec<&str> = states.values().map(|state| state.as_str()).collect();
+    let written = sqlx::query!(
+        "update holds h
+         set state = s.state, review_at = null, settled_at = now()
+         from unnest($1::uuid[], $2::int[], $3::text[]) as s (booking_id, attempt, state)
+         where h.booking_id = s.booking_id and h.attempt = s.attempt and h.state <> 'RELEASED'",
+        &booking_ids,
+        &attempts,
+        &states as _
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    expect_rows("holds", written, states.len())
+}
+
+/// Leaves locked ACTIVE holds alone for so many ms.
+pub async fn review_later(conn: &mut PgConnection, reviews: &BTreeMap<HoldKey, i64>) -> Result<(), Error> {
+    let (booking_ids, attempts) = columns(reviews.keys());
+    let after: Vec<i64> = reviews.values().copied().collect();
+    let written = sqlx::query!(
+        "update holds h
+         set review_at = clock_timestamp() + r.after_ms * interval '1 millisecond'
+         from unnest($1::uuid[], $2::int[], $3::bigint[]) as r (booking_id, attempt, after_ms)
+         where h.booking_id = r.booking_id and h.attempt = r.attempt and h.state = 'ACTIVE'",
+        &booking_ids,
+        &attempts,
+        &after
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    expect_rows("holds", written, reviews.len())
+}
+
+/// ACTIVE holds whose review time has passed, the most overdue first.
+pub async fn list_overdue(conn: &mut PgConnection, limit: i64) -> Result<Vec<HoldKey>, Error> {
+    let rows = sqlx::query!(
+        "select booking_id, attempt from holds where review_at <= clock_timestamp() order by review_at limit $1",
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| HoldKey { booking_id: row.booking_id.into(), attempt: row.attempt })
+        .collect())
+}
+
+/// Every row that was locked takes its change, or the unit of work must not commit.
+pub(super) fn expect_rows(table: &str, written: u64, expected: usize) -> Result<(), Error> {
+    if written == expected as u64 {
+        return Ok(());
+    }
+    Err(Error::Inconsistent(format!("{expected} locked rows of {table} were to change, {written} did")))
+}

@@ -1,0 +1,214 @@
+//! What a handler works with: the three batchers of the write path, and the flows that use more than one of them.
+
+use std::{sync::Arc, time::Duration};
+
+use batch::{BatchLimits, Batcher};
+use proto::catalog::hold_service_client::HoldServiceClient;
+use server::Channel;
+use sqlx::PgPool;
+
+use crate::{
+    convert,
+    creations::{self, Created},
+    domain::{
+        booking::{Booking, State},
+        command::{self, Command, Policy, Refusal},
+        ids::BookingId,
+        promise::ReleasedBy,
+    },
+    error::{Error, Failure},
+    placement::{self, Placement, Wanted},
+    relay::Wake,
+    store::{bookings, create::New, row::Seen},
+    transitions::{self, Answer, Asked},
+};
+
+/// A batch grows while the one before it is under way; this bounds it, and with it the time that locks are held.
+const MAX_BATCH: usize = 512;
+/// What may wait for a batch; beyond it callers are refused at once.
+const QUEUE: usize = 4096;
+/// How often a hold that lost its attempt to a verdict tries the next one.
+const HOLD_ATTEMPTS: usize = 3;
+
+/// The service's parts, shared by all handlers.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The database.
+    pub pool: PgPool,
+    /// The operator's rules.
+    pub policy: Policy,
+    /// Rings when the outbox has something new.
+    pub wake: Arc<Wake>,
+    placer: Batcher<Wanted, Result<Placement, Failure>>,
+    creator: Batcher<New, Result<Created, Failure>>,
+    changer: Batcher<Asked, Result<Answer, Failure>>,
+}
+
+impl App {
+    /// Starts the batchers. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(
+        pool: PgPool,
+        catalog: HoldServiceClient<Channel>,
+        policy: Policy,
+        draft_ttl: Duration,
+        wake: Arc<Wake>,
+    ) -> Self {
+        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1 };
+        let placer = Batcher::start("place", limits, move |wanted: Vec<Wanted>| {
+            let catalog = catalog.clone();
+            async move { each(wanted.len(), placement::place(catalog, &wanted).await) }
+        });
+        let draft_ttl = time::Duration::try_from(draft_ttl).unwrap_or(time::Duration::MAX);
+        let creator = Batcher::start("create", limits, {
+            let (pool, wake) = (pool.clone(), Arc::clone(&wake));
+            move |new: Vec<New>| {
+                let (pool, wake) = (pool.clone(), Arc::clone(&wake));
+                async move {
+                    let created = creations::create(&pool, draft_ttl, &wake, &new).await;
+                    each(new.len(), created.map_err(|error| error.into_failure("create")))
+                }
+            }
+        });
+        let changer = Batcher::start("change", limits, {
+            let (pool, wake) = (pool.clone(), Arc::clone(&wake));
+            move |asked: Vec<Asked>| {
+                let (pool, wake) = (pool.clone(), Arc::clone(&wake));
+                async move {
+                    let answers = transitions::apply(&pool, &policy, &wake, ReleasedBy::Outbox, &asked).await;
+                    each(asked.len(), answers.map_err(|error| error.into_failure("change")))
+                }
+            }
+        });
+        Self { pool, policy, wake, placer, creator, changer }
+    }
+
+    /// Creates a booking; with `hold` takes its units first.
+    pub async fn create(&self, mut new: New, hold: bool) -> Result<Seen, Error> {
+        let mut placed_now = false;
+        if hold {
+            match self.place(Wanted::of(&new)).await? {
+                Placement::Active(placed) => {
+                    for (line, price) in new.lines.iter_mut().zip(&placed.unit_prices_minor) {
+                        line.unit_price_minor = Some(*price);
+                    }
+                    let total_minor = command::total_minor(&new.lines);
+                    new.held = Some((placed, total_minor));
+                    placed_now = true;
+                }
+                Placement::Settled => {}
+                Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),
+            }
+            if !placed_now {
+                // The first attempt's hold came to its end, so its booking is there: at least as a tombstone.
+                let existing = self.get(new.id).await?;
+                return self.created_before(existing, &new, hold).await;
+            }
+        }
+        match self.creator.submit(new.clone()).await?.map_err(Error::Failed)? {
+            Created::New(seen) => Ok(*seen),
+            Created::Existing(existing) => self.created_before(*existing, &new, hold).await,
+        }
+    }
+
+    /// A booking with the id of `new` is there: the answer is that booking if it was asked for as `new` is.
+    async fn created_before(&self, existing: Seen, new: &New, hold: bool) -> Result<Seen, Error> {
+        let booking = &existing.booking;
+        if booking.is_tombstone() {
+            return Err(Error::Refused { booking_id: booking.id, refusal: Refusal::HoldExpired });
+        }
+        let items: Vec<_> = new.lines.iter().map(|line| line.item.clone()).collect();
+        if !booking.was_asked_as(&new.customer_id, &items, new.asked_ttl_ms) {
+            if let Some((placed, _)) = &new.held {
+                self.command(booking.id, Command::Abandon(placed.attempt)).await?;
+            }
+            return Err(Error::BookingIdReused(booking.id));
+        }
+        match (&booking.state, hold) {
+            (State::Initiated { .. }, true) => self.hold(booking.id, new.asked_ttl_ms).await,
+            _ => Ok(existing),
+        }
+    }
+
+    /// Takes the units of a draft. Repeats find the hold that is there.
+    pub async fn hold(&self, id: BookingId, asked_ttl_ms: Option<i64>) -> Result<Seen, Error> {
+        for _ in 0..HOLD_ATTEMPTS {
+            let seen = self.get(id).await?;
+            let placed = match seen.booking.state {
+                State::Initiated { .. } => {
+                    match self.place(Wanted::draft(&seen.booking, asked_ttl_ms)).await? {
+                        Placement::Active(placed) => Some(placed),
+                        // A verdict ended this attempt; the booking has moved on to the next one, or will.
+                        Placement::Settled => continue,
+                        Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),
+                    }
+                }
+                _ => None,
+            };
+            match self.command(id, Command::Hold(placed)).await {
+                Err(Error::Refused { refusal: Refusal::Superseded, .. }) => {}
+                answer => return answer,
+            }
+        }
+        Err(Error::Refused { booking_id: id, refusal: Refusal::Superseded })
+    }
+
+    /// Carries out one command, together with whatever else waits.
+    pub async fn command(&self, id: BookingId, command: Command) -> Result<Seen, Error> {
+        let asked = Asked { booking_id: id, command: command.clone() };
+        match self.changer.submit(asked).await?.map_err(Error::Failed)? {
+            Answer::Booking(seen, Ok(_)) => Ok(*seen),
+            Answer::Booking(_, Err(refusal)) => Err(refused(id, &command, refusal)),
+            Answer::NotFound => Err(Error::NotFound(id)),
+        }
+    }
+
+    /// Reads one booking.
+    pub async fn get(&self, id: BookingId) -> Result<Seen, Error> {
+        let mut conn = self.pool.acquire().await?;
+        bookings::get(&mut conn, &[id.get()]).await?.pop().ok_or(Error::NotFound(id))
+    }
+
+    async fn place(&self, wanted: Wanted) -> Result<Placement, Error> {
+        self.placer.submit(wanted).await?.map_err(Error::Failed)
+    }
+}
+
+impl Wanted {
+    fn of(new: &New) -> Self {
+        Self {
+            booking_id: new.id,
+            attempt: crate::domain::ids::Attempt::FIRST,
+            items: new.lines.iter().map(|line| line.item.clone()).collect(),
+            asked_ttl_ms: new.asked_ttl_ms,
+        }
+    }
+
+    fn draft(booking: &Booking, asked_ttl_ms: Option<i64>) -> Self {
+        Self {
+            booking_id: booking.id,
+            attempt: booking.attempt,
+            items: booking.lines.iter().map(|line| line.item.clone()).collect(),
+            asked_ttl_ms,
+        }
+    }
+}
+
+/// Names the id that a refusal is about.
+fn refused(id: BookingId, command: &Command, refusal: Refusal) -> Error {
+    match (refusal, command) {
+        (Refusal::IdReused, Command::CompletePayment(payment) | Command::Pay(payment)) => {
+            Error::PaymentIdReused(payment.id)
+        }
+        (Refusal::IdReused, Command::Refund(refund_id)) => Error::RefundIdReused(*refund_id),
+        _ => Error::Refused { booking_id: id, refusal },
+    }
+}
+
+/// Hands the answers out, or everyone the failure of the whole.
+fn each<T>(count: usize, answers: Result<Vec<T>, Failure>) -> Vec<Result<T, Failure>> {
+    match answers {
+        Ok(answers) => answers.into_iter().map(Ok).collect(),
+        Err(failure) => (0..count).map(|_| Err(failure)).collect(),
+    }
+}

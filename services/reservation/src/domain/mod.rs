@@ -1,0 +1,10 @@
+//! What a booking is and what may become of it. Pure: no clock, no database, no network.
+
+pub mod booking;
+pub mod command;
+pub mod ids;
+pub mod line;
+pub mod promise;
+
+#[cfg(test)]
+mod tests;

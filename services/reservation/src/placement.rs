@@ -1,0 +1,116 @@
+//! Placing holds with the catalog: many in one call, each with its own outcome.
+
+use proto::catalog::{
+    HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldsRequest, PlacedHold, ProductItem, RefusedHold,
+    SeatItem, hold_line, hold_service_client::HoldServiceClient, place_hold_outcome::Outcome,
+};
+use server::Channel;
+use tonic::{Code, Status};
+
+use crate::{
+    domain::{
+        command::Placed,
+        ids::{Attempt, BookingId},
+        line::Item,
+    },
+    error::Failure,
+};
+
+/// A hold to place.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// For which booking.
+    pub booking_id: BookingId,
+    /// For which of its attempts.
+    pub attempt: Attempt,
+    /// What to take.
+    pub items: Vec<Item>,
+    /// The longest that is wanted, in ms.
+    pub asked_ttl_ms: Option<i64>,
+}
+
+/// What the catalog made of it.
+#[derive(Clone, Debug)]
+pub enum Placement {
+    /// Its units are held.
+    Active(Placed),
+    /// The hold of this attempt was placed before and is settled already.
+    Settled,
+    /// Nothing was taken.
+    Refused(RefusedHold),
+}
+
+/// Places the holds in one call. When it fails nobody knows what was placed: nothing is compensated, the sweep asks
+/// for a verdict on whatever nobody claims.
+pub async fn place(
+    mut catalog: HoldServiceClient<Channel>,
+    wanted: &[Wanted],
+) -> Result<Vec<Placement>, Failure> {
+    let request = PlaceHoldsRequest { holds: wanted.iter().map(encode).collect() };
+    let response = catalog.place_holds(request).await.map_err(|status| failure(&status))?.into_inner();
+    if response.outcomes.len() != wanted.len() {
+        tracing::error!(asked = wanted.len(), answered = response.outcomes.len(), "the catalog miscounted");
+        return Err(Failure::Defect);
+    }
+    wanted
+        .iter()
+        .zip(response.outcomes)
+        .map(|(wanted, outcome)| match outcome.outcome {
+            Some(Outcome::Placed(placed)) => decode(wanted, placed),
+            Some(Outcome::Refused(refused)) => Ok(Placement::Refused(refused)),
+            None => Err(Failure::Defect),
+        })
+        .collect()
+}
+
+fn encode(wanted: &Wanted) -> PlaceHold {
+    let lines = wanted.items.iter().map(|item| HoldLine { item: Some(encode_item(item)) }).collect();
+    PlaceHold {
+        key: Some(HoldKey { booking_id: wanted.booking_id.to_string(), attempt: wanted.attempt.get() }),
+        lines,
+        hold_ttl: wanted.asked_ttl_ms.map(api::time::to_duration_ms),
+    }
+}
+
+fn encode_item(item: &Item) -> hold_line::Item {
+    match item {
+        Item::Product { product_id, quantity } => {
+            hold_line::Item::Product(ProductItem { product_id: product_id.to_string(), quantity: *quantity })
+        }
+        Item::Seat { seat_map_id, label } => {
+            hold_line::Item::Seat(SeatItem { seat_map_id: seat_map_id.to_string(), label: label.clone() })
+        }
+    }
+}
+
+fn decode(wanted: &Wanted, placed: PlacedHold) -> Result<Placement, Failure> {
+    if placed.state() != HoldState::Active {
+        return Ok(Placement::Settled);
+    }
+    let currency = placed.unit_prices.first().map(|price| price.currency_code.clone());
+    let ttl = placed.hold_ttl.as_ref().and_then(api::time::from_duration);
+    match (currency, ttl) {
+        (Some(currency), Some(ttl)) if placed.unit_prices.len() == wanted.items.len() => {
+            let unit_prices_minor = placed.unit_prices.iter().map(|price| price.minor_units).collect();
+            Ok(Placement::Active(Placed { attempt: wanted.attempt, ttl, currency, unit_prices_minor }))
+        }
+        _ => {
+            tracing::error!(booking_id = %wanted.booking_id, "the catalog answered a hold without its terms");
+            Err(Failure::Defect)
+        }
+    }
+}
+
+fn failure(status: &Status) -> Failure {
+    match status.code() {
+        Code::ResourceExhausted => Failure::Overload,
+        Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted | Code::Unknown => {
+            tracing::warn!(code = ?status.code(), message = status.message(), "the catalog is away");
+            Failure::Outage
+        }
+        code => {
+            tracing::error!(?code, message = status.message(), "the catalog failed");
+            Failure::Defect
+        }
+    }
+}

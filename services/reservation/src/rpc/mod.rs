@@ -1,0 +1,8 @@
+//! The gRPC services: parse, act, encode. Errors become statuses in `error.rs` alone.
+
+pub mod booking_service;
+pub mod settlement_service;
+
+mod change;
+mod create;
+mod read;

@@ -1,0 +1,63 @@
+//! GetBooking, ListBookings and ListBookingHistory.
+
+use api::{
+    Violations, field,
+    page::{Page, Token},
+};
+use proto::reservation::{
+    Booking, GetBookingRequest, ListBookingHistoryRequest, ListBookingHistoryResponse, ListBookingsRequest,
+    ListBookingsResponse,
+};
+use uuid::Uuid;
+
+use crate::{
+    app::App,
+    convert,
+    domain::ids::BookingId,
+    error::Error,
+    store::{bookings, history},
+};
+
+pub(super) async fn get_booking(app: &App, request: GetBookingRequest) -> Result<Booking, Error> {
+    let id = convert::booking_id(&request.booking_id)?;
+    Ok(convert::booking(&app.get(id).await?))
+}
+
+pub(super) async fn list_bookings(
+    app: &App,
+    request: ListBookingsRequest,
+) -> Result<ListBookingsResponse, Error> {
+    let mut bad = Violations::default();
+    let customer_id = bad.keep(field::text("customer_id", &request.customer_id, 0..=128));
+    let state = bad.keep(convert::state_filter(request.state));
+    let token = Token::new("ListBookings", &[&request.customer_id, &request.state.to_string()]);
+    let page = bad.keep_all(Page::<Uuid>::parse(token, request.page_size, &request.page_token));
+    let (customer_id, state, page) = bad.complete((customer_id, state, page))?;
+    let customer_id = Some(customer_id.as_str()).filter(|id| !id.is_empty());
+    let mut conn = app.pool.acquire().await?;
+    let rows =
+        bookings::list(&mut conn, customer_id, state, page.after.map(BookingId::from), page.limit()).await?;
+    let (rows, next_page_token) = page.cut(rows, |seen| seen.booking.id.get());
+    Ok(ListBookingsResponse { bookings: rows.iter().map(convert::booking).collect(), next_page_token })
+}
+
+pub(super) async fn list_booking_history(
+    app: &App,
+    request: ListBookingHistoryRequest,
+) -> Result<ListBookingHistoryResponse, Error> {
+    let mut bad = Violations::default();
+    let id = bad.keep(convert::booking_id(&request.booking_id));
+    let token = Token::new("ListBookingHistory", &[&request.booking_id]);
+    let page = bad.keep_all(Page::<i32>::parse(token, request.page_size, &request.page_token));
+    let (id, page) = bad.complete((id, page))?;
+    let mut conn = app.pool.acquire().await?;
+    let rows = history::list(&mut conn, id, page.after.unwrap_or(0), page.limit()).await?;
+    if rows.is_empty() && page.after.is_none() {
+        return Err(Error::NotFound(id));
+    }
+    let (rows, next_page_token) = page.cut(rows, |entry| entry.sequence);
+    Ok(ListBookingHistoryResponse {
+        entries: rows.iter().map(convert::history_entry).collect(),
+        next_page_token,
+    })
+}

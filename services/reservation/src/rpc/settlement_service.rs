@@ -1,0 +1,129 @@
+//! SettlementService: verdicts on holds, and the end of abandoned drafts. Internal.
+
+use api::{Violations, field};
+use proto::reservation as pb;
+use time::OffsetDateTime;
+use tonic::{Request, Response, Status};
+
+use crate::{
+    app::App,
+    convert,
+    domain::{
+        booking::StateName,
+        command::{Command, Reply, Verdict},
+        promise::ReleasedBy,
+    },
+    error::Error,
+    store::bookings,
+    transitions::{self, Answer, Asked},
+};
+
+/// The most keys in one call.
+const MAX_KEYS: usize = 10_000;
+/// The most verdicts in one transaction: what bounds the time that bookings are locked.
+const KEYS_PER_TRANSACTION: usize = 1_000;
+/// The least time that is answered as left.
+const LEAST_LEFT: time::Duration = time::Duration::milliseconds(1);
+
+/// Serves the internal API.
+#[derive(Clone, Debug)]
+pub struct SettlementRpc(pub App);
+
+#[tonic::async_trait]
+impl pb::settlement_service_server::SettlementService for SettlementRpc {
+    async fn resolve_holds(
+        &self,
+        request: Request<pb::ResolveHoldsRequest>,
+    ) -> Result<Response<pb::ResolveHoldsResponse>, Status> {
+        let asked = parse(&request.into_inner())?;
+        let mut verdicts = Vec::with_capacity(asked.len());
+        for asked in asked.chunks(KEYS_PER_TRANSACTION) {
+            let answers = self.apply(ReleasedBy::Caller, asked).await?;
+            for answer in answers {
+                verdicts.push(encode(answer)?);
+            }
+        }
+        let now = self.clock().await?;
+        Ok(Response::new(pb::ResolveHoldsResponse {
+            verdicts,
+            server_time: Some(api::time::to_timestamp(now)),
+        }))
+    }
+
+    async fn expire_drafts(
+        &self,
+        request: Request<pb::ExpireDraftsRequest>,
+    ) -> Result<Response<pb::ExpireDraftsResponse>, Status> {
+        let limit = match request.into_inner().limit {
+            0 => 500,
+            limit => field::integer("limit", limit, 1..=1_000).map_err(Error::from)?,
+        };
+        let expired = self.expire(limit).await?;
+        Ok(Response::new(pb::ExpireDraftsResponse { expired }))
+    }
+}
+
+impl SettlementRpc {
+    async fn apply(&self, released_by: ReleasedBy, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
+        let App { pool, policy, wake, .. } = &self.0;
+        transitions::apply(pool, policy, wake, released_by, asked).await
+    }
+
+    async fn clock(&self) -> Result<OffsetDateTime, Error> {
+        let mut conn = self.0.pool.acquire().await?;
+        bookings::clock(&mut conn).await
+    }
+
+    async fn expire(&self, limit: i64) -> Result<i32, Error> {
+        let mut conn = self.0.pool.acquire().await?;
+        let ids = bookings::list_abandoned_drafts(&mut conn, limit).await?;
+        drop(conn);
+        let asked: Vec<Asked> =
+            ids.into_iter().map(|booking_id| Asked { booking_id, command: Command::Review }).collect();
+        if asked.is_empty() {
+            return Ok(0);
+        }
+        let answers = self.apply(ReleasedBy::Outbox, &asked).await?;
+        let expired = answers.iter().filter(|answer| match answer {
+            Answer::Booking(seen, _) => seen.booking.state.name() == StateName::Expired,
+            Answer::NotFound => false,
+        });
+        Ok(i32::try_from(expired.count()).unwrap_or(i32::MAX))
+    }
+}
+
+fn parse(request: &pb::ResolveHoldsRequest) -> Result<Vec<Asked>, Error> {
+    field::count("keys", request.keys.len(), 0..=MAX_KEYS)?;
+    let mut bad = Violations::default();
+    let asked = request
+        .keys
+        .iter()
+        .enumerate()
+        .filter_map(|(i, key)| bad.keep_all(convert::hold_key(&format!("keys[{i}]"), Some(key))))
+        .map(|(booking_id, attempt)| Asked { booking_id, command: Command::Resolve(attempt) })
+        .collect();
+    bad.check()?;
+    Ok(asked)
+}
+
+/// An unknown booking has its tombstone by now: RELEASE.
+fn encode(answer: Answer) -> Result<pb::HoldVerdict, Error> {
+    use pb::hold_verdict::{Commit, Release, Verdict as Encoded};
+    let (verdict, now) = match answer {
+        Answer::NotFound => (Verdict::Release { expired: None }, None),
+        Answer::Booking(seen, Ok(Reply::Verdict(verdict))) => (verdict, Some(seen.now)),
+        Answer::Booking(seen, _) => {
+            tracing::error!(booking_id = %seen.booking.id, "a question for a verdict got none");
+            return Err(Error::Failed(crate::error::Failure::Defect));
+        }
+    };
+    let (encoded, deadline) = match verdict {
+        Verdict::Release { expired } => (Encoded::Release(Release {}), expired),
+        Verdict::Commit => (Encoded::Commit(Commit {}), None),
+        Verdict::NotDue { deadline } => {
+            let left = now.map_or(LEAST_LEFT, |now| (deadline - now).max(LEAST_LEFT));
+            (Encoded::NotDue(api::time::to_duration(left)), Some(deadline))
+        }
+    };
+    Ok(pb::HoldVerdict { verdict: Some(encoded), expire_time: deadline.map(api::time::to_timestamp) })
+}

@@ -1,0 +1,252 @@
+//! Table `bookings`: reading, locking and changing bookings that are there.
+
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{
+    line::LineRow,
+    row::{Row, Seen},
+};
+use crate::{
+    domain::{
+        booking::{Booking, State, StateName},
+        ids::{Attempt, BookingId},
+    },
+    error::Error,
+};
+
+/// Locks the bookings, in the order of their ids so that two batches never wait for each other, and reads the clock
+/// under each lock. Ids that are not there are left out.
+pub async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"with locked as materialized (
+               select * from bookings where booking_id = any($1) order by booking_id for update
+           )
+           select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
+                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
+                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
+                  clock_timestamp() as "now!"
+           from locked"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
+}
+
+/// Reads bookings, in no order. Ids that are not there are left out.
+pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
+                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
+                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
+                  clock_timestamp() as "now!"
+           from bookings
+           where booking_id = any($1)"#,
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
+}
+
+/// A page of bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out.
+pub async fn list(
+    conn: &mut PgConnection,
+    customer_id: Option<&str>,
+    state: Option<StateName>,
+    after: Option<BookingId>,
+    limit: i64,
+) -> Result<Vec<Seen>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
+                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
+                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
+                  clock_timestamp() as "now!"
+           from bookings
+           where ($1::text is null or customer_id = $1)
+             and ($2::text is null or state = $2)
+             and ($3::uuid is null or booking_id < $3)
+             and customer_id <> ''
+           order by booking_id desc
+           limit $4"#,
+        customer_id,
+        state.map(StateName::as_str),
+        after.map(BookingId::get),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
+}
+
+/// Which bookings were refunded by these refunds: (refund, booking).
+pub async fn find_refunds(conn: &mut PgConnection, refund_ids: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, Error> {
+    let rows = sqlx::query!(
+        r#"select refund_id as "refund_id!", booking_id from bookings where refund_id = any($1)"#,
+        refund_ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.refund_id, row.booking_id)).collect())
+}
+
+/// Drafts whose limit has passed, the oldest first.
+pub async fn list_abandoned_drafts(conn: &mut PgConnection, limit: i64) -> Result<Vec<BookingId>, Error> {
+    let ids = sqlx::query_scalar!(
+        "select booking_id from bookings
+         where draft_expires_at <= clock_timestamp()
+         order by draft_expires_at
+         limit $1",
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(BookingId::from).collect())
+}
+
+/// The database's clock.
+pub async fn clock(conn: &mut PgConnection) -> Result<OffsetDateTime, Error> {
+    let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(conn).await?;
+    Ok(now)
+}
+
+/// The marks of unknown bookings, so that their late insert loses. Answers the ids that were not there.
+pub async fn insert_tombstones(
+    conn: &mut PgConnection,
+    keys: &[(BookingId, Attempt)],
+) -> Result<Vec<Uuid>, Error> {
+    let ids: Vec<Uuid> = keys.iter().map(|(id, _)| id.get()).collect();
+    let attempts: Vec<i32> = keys.iter().map(|(_, attempt)| attempt.get()).collect();
+    let inserted = sqlx::query_scalar!(
+        r#"with marked as (
+               insert into bookings (booking_id, customer_id, state, attempt, lines, expired_at, history_length,
+                                     created_at, updated_at)
+               select booking_id, '', 'EXPIRED', attempt, '[]', now(), 1, now(), now()
+               from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
+               order by booking_id
+               on conflict (booking_id) do nothing
+               returning booking_id
+           ), history as (
+               insert into booking_history (booking_id, sequence, to_state, happened_at)
+               select booking_id, 1, 'EXPIRED', now() from marked
+           )
+           select booking_id from marked"#,
+        &ids,
+        &attempts
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(inserted)
+}
+
+/// Writes bookings that were changed under their locks. `before` is the length of the history that each had: a
+/// guard beside the lock.
+pub async fn update(conn: &mut PgConnection, changed: &[(&Booking, i32)]) -> Result<(), Error> {
+    let mut columns = Columns::default();
+    for (booking, before) in changed {
+        columns.push(booking, *before);
+    }
+    let written = sqlx::query!(
+        r#"update bookings b
+           set state = u.state, attempt = u.attempt, lines = coalesce(u.lines, b.lines), currency = u.currency,
+               total_minor = u.total_minor, held_at = u.held_at, hold_ttl_ms = u.hold_ttl_ms,
+               expires_at = u.expires_at, draft_expires_at = u.draft_expires_at, window_given = u.window_given,
+               payment_id = u.payment_id, refund_id = u.refund_id, expired_at = u.expired_at,
+               history_length = u.history_length, updated_at = u.updated_at
+           from unnest($1::uuid[], $2::int[], $3::text[], $4::int[], $5::jsonb[], $6::text[], $7::bigint[],
+                       $8::timestamptz[], $9::bigint[], $10::timestamptz[], $11::timestamptz[], $12::bool[],
+                       $13::uuid[], $14::uuid[], $15::timestamptz[], $16::int[], $17::timestamptz[])
+                as u (booking_id, before, state, attempt, lines, currency, total_minor, held_at, hold_ttl_ms,
+                      expires_at, draft_expires_at, window_given, payment_id, refund_id, expired_at,
+                      history_length, updated_at)
+           where b.booking_id = u.booking_id and b.history_length = u.before"#,
+        &columns.booking_id,
+        &columns.before,
+        &columns.state as _,
+        &columns.attempt,
+        &columns.lines as _,
+        &columns.currency as _,
+        &columns.total_minor as _,
+        &columns.held_at as _,
+        &columns.hold_ttl_ms as _,
+        &columns.expires_at as _,
+        &columns.draft_expires_at as _,
+        &columns.window_given,
+        &columns.payment_id as _,
+        &columns.refund_id as _,
+        &columns.expired_at as _,
+        &columns.history_length,
+        &columns.updated_at,
+    )
+    .execute(conn)
+    .await?
+    .rows_affected();
+    if written == changed.len() as u64 { Ok(()) } else { Err(Error::LostUpdate("bookings")) }
+}
+
+/// The changed columns of a batch of bookings, one vector each.
+#[derive(Default)]
+struct Columns {
+    booking_id: Vec<Uuid>,
+    before: Vec<i32>,
+    state: Vec<&'static str>,
+    attempt: Vec<i32>,
+    lines: Vec<Option<Json<Vec<LineRow>>>>,
+    currency: Vec<Option<String>>,
+    total_minor: Vec<Option<i64>>,
+    held_at: Vec<Option<OffsetDateTime>>,
+    hold_ttl_ms: Vec<Option<i64>>,
+    expires_at: Vec<Option<OffsetDateTime>>,
+    draft_expires_at: Vec<Option<OffsetDateTime>>,
+    window_given: Vec<bool>,
+    payment_id: Vec<Option<Uuid>>,
+    refund_id: Vec<Option<Uuid>>,
+    expired_at: Vec<Option<OffsetDateTime>>,
+    history_length: Vec<i32>,
+    updated_at: Vec<OffsetDateTime>,
+}
+
+impl Columns {
+    fn push(&mut self, booking: &Booking, before: i32) {
+        let state = &booking.state;
+        let hold = state.hold();
+        let held_now = hold.is_some_and(|hold| hold.held_at == booking.updated_at);
+        self.booking_id.push(booking.id.get());
+        self.before.push(before);
+        self.state.push(state.name().as_str());
+        self.attempt.push(booking.attempt.get());
+        // The lines change with the hold only, which gives them their prices.
+        self.lines.push(held_now.then(|| super::line::to_json(&booking.lines)));
+        self.currency.push(hold.map(|hold| hold.currency.clone()));
+        self.total_minor.push(hold.map(|hold| hold.total_minor));
+        self.held_at.push(hold.map(|hold| hold.held_at));
+        self.hold_ttl_ms.push(hold.and_then(|hold| i64::try_from(hold.ttl.whole_milliseconds()).ok()));
+        self.expires_at.push(hold.map(|hold| hold.deadline));
+        self.draft_expires_at.push(match state {
+            State::Initiated { deadline } => Some(*deadline),
+            _ => None,
+        });
+        self.window_given.push(hold.is_some_and(|hold| hold.window_given));
+        self.payment_id.push(match state {
+            State::Confirmed { payment_id, .. } | State::Refunded { payment_id, .. } => {
+                Some(payment_id.get())
+            }
+            _ => None,
+        });
+        self.refund_id.push(match state {
+            State::Refunded { refund_id, .. } => Some(refund_id.get()),
+            _ => None,
+        });
+        self.expired_at.push(match state {
+            State::Expired { expired_at, .. } => Some(*expired_at),
+            _ => None,
+        });
+        self.history_length.push(booking.history_length);
+        self.updated_at.push(booking.updated_at);
+    }
+}

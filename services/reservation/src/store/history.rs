@@ -1,0 +1,105 @@
+//! Table `booking_history`: what happened to bookings, never changed.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Inconsistent;
+use crate::{
+    domain::{booking::StateName, command::Step, ids::BookingId},
+    error::Error,
+};
+
+/// One step as it is stored.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Counted from 1.
+    pub sequence: i32,
+    /// The state before; none on the first entry.
+    pub from: Option<StateName>,
+    /// The state after.
+    pub to: StateName,
+    /// When.
+    pub happened_at: OffsetDateTime,
+    /// The deadline after the step.
+    pub expires_at: Option<OffsetDateTime>,
+    /// The payment or refund of the step.
+    pub reference: Option<Uuid>,
+}
+
+/// One step to store.
+#[derive(Debug)]
+pub struct NewEntry {
+    /// Whose.
+    pub booking_id: BookingId,
+    /// Counted from 1.
+    pub sequence: i32,
+    /// What.
+    pub step: Step,
+    /// When.
+    pub at: OffsetDateTime,
+}
+
+/// Stores steps.
+pub async fn insert(conn: &mut PgConnection, entries: &[NewEntry]) -> Result<(), Error> {
+    let booking_ids: Vec<Uuid> = entries.iter().map(|entry| entry.booking_id.get()).collect();
+    let sequences: Vec<i32> = entries.iter().map(|entry| entry.sequence).collect();
+    let from: Vec<&str> = entries.iter().map(|entry| entry.step.from.as_str()).collect();
+    let to: Vec<&str> = entries.iter().map(|entry| entry.step.to.as_str()).collect();
+    let at: Vec<OffsetDateTime> = entries.iter().map(|entry| entry.at).collect();
+    let deadlines: Vec<Option<OffsetDateTime>> = entries.iter().map(|entry| entry.step.deadline).collect();
+    let references: Vec<Option<Uuid>> = entries.iter().map(|entry| entry.step.reference).collect();
+    sqlx::query!(
+        "insert into booking_history (booking_id, sequence, from_state, to_state, happened_at, expires_at,
+                                      reference_id)
+         select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[],
+                              $6::timestamptz[], $7::uuid[])",
+        &booking_ids,
+        &sequences,
+        &from as _,
+        &to as _,
+        &at,
+        &deadlines as _,
+        &references as _,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A page of a booking's steps, the first one first, after `after`.
+pub async fn list(
+    conn: &mut PgConnection,
+    booking_id: BookingId,
+    after: i32,
+    limit: i64,
+) -> Result<Vec<Entry>, Error> {
+    let rows = sqlx::query!(
+        "select sequence, from_state, to_state, happened_at, expires_at, reference_id
+         from booking_history
+         where booking_id = $1 and sequence > $2
+         order by sequence
+         limit $3",
+        booking_id.get(),
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    let name = |text: &str| {
+        StateName::parse(text)
+            .ok_or(Inconsistent { booking_id: booking_id.get(), what: "unknown state in its history" })
+    };
+    rows.into_iter()
+        .map(|row| {
+            Ok(Entry {
+                sequence: row.sequence,
+                from: row.from_state.as_deref().map(name).transpose()?,
+                to: name(&row.to_state)?,
+                happened_at: row.happened_at,
+                expires_at: row.expires_at,
+                reference: row.reference_id,
+            })
+        })
+        .collect()
+}

@@ -1,0 +1,261 @@
+//! The unit of work behind every change of bookings that are there: lock, decide in memory, write, commit.
+//!
+//! One row, one lock, one winner: pay against expire, cancel against expire and the like are settled here and nowhere
+//! else. The batch form comes first; a single command is a batch of one.
+
+use std::collections::{HashMap, HashSet};
+
+use postgres::UnitOfWork;
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{
+    domain::{
+        booking::Booking,
+        command::{Change, Command, Known, PaymentOutcome, Policy, Refusal, Reply},
+        ids::{Attempt, BookingId},
+        promise::{self, ReleasedBy},
+    },
+    error::Error,
+    relay::Wake,
+    store::{
+        bookings,
+        history::{self, NewEntry},
+        payments::{self, Payment},
+        promises::{self, Owed},
+        row::Seen,
+    },
+};
+
+/// A command for a booking.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The booking.
+    pub booking_id: BookingId,
+    /// The command.
+    pub command: Command,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The booking as it is after the command, which was obeyed or refused.
+    Booking(Box<Seen>, Result<Reply, Refusal>),
+    /// There is no such booking.
+    NotFound,
+}
+
+/// How often a unit of work starts again that met another one with the same payment, refund or unknown booking.
+const ATTEMPTS: usize = 3;
+
+/// Carries out the commands, in their order for each booking, in one transaction.
+pub async fn apply(
+    pool: &PgPool,
+    policy: &Policy,
+    wake: &Wake,
+    released_by: ReleasedBy,
+    asked: &[Asked],
+) -> Result<Vec<Answer>, Error> {
+    let batch = Batch { policy, released_by, asked };
+    let mut attempt = 1;
+    loop {
+        match postgres::transact(pool, &batch).await {
+            Ok((answers, owed)) => {
+                wake.ring(&owed);
+                return Ok(answers);
+            }
+            Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The commands of one transaction.
+struct Batch<'a> {
+    policy: &'a Policy,
+    released_by: ReleasedBy,
+    asked: &'a [Asked],
+}
+
+impl UnitOfWork for Batch<'_> {
+    type Output = (Vec<Answer>, Owed);
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
+        let mut ids: Vec<Uuid> = self.asked.iter().map(|asked| asked.booking_id.get()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let locked = bookings::lock(conn, &ids).await?;
+        let mut work = Work::new(locked, References::find(conn, self.asked).await?, self.released_by);
+        let answers: Vec<Answer> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
+        mark_unknown(conn, self.asked, &answers).await?;
+        work.write(conn).await?;
+        Ok((answers, work.owed))
+    }
+}
+
+/// A booking under its lock, and how it was found.
+struct Locked {
+    seen: Seen,
+    history_before: i32,
+    changed: bool,
+}
+
+/// One transaction's bookings and what is to be written.
+struct Work {
+    bookings: HashMap<BookingId, Locked>,
+    references: References,
+    released_by: ReleasedBy,
+    entries: Vec<NewEntry>,
+    payments: Vec<Payment>,
+    owed: Owed,
+}
+
+impl Work {
+    fn new(locked: Vec<Seen>, references: References, released_by: ReleasedBy) -> Self {
+        let bookings = locked
+            .into_iter()
+            .map(|seen| {
+                let history_before = seen.booking.history_length;
+                (seen.booking.id, Locked { seen, history_before, changed: false })
+            })
+            .collect();
+        let (entries, payments, owed) = (Vec::new(), Vec::new(), Owed::default());
+        Self { bookings, references, released_by, entries, payments, owed }
+    }
+
+    fn apply(&mut self, asked: &Asked, policy: &Policy) -> Answer {
+        let Some(locked) = self.bookings.get_mut(&asked.booking_id) else {
+            return Answer::NotFound;
+        };
+        let known = self.references.of(&asked.command);
+        let now = locked.seen.now;
+        let (change, result) = locked.seen.booking.apply(&asked.command, known, policy, now);
+        if !change.steps.is_empty() || change.attempt_moved {
+            locked.changed = true;
+        }
+        let seen = locked.seen.clone();
+        self.note(&seen, change);
+        if let (Command::Refund(id), Ok(_)) = (&asked.command, result) {
+            self.references.refunds.insert(id.get(), asked.booking_id);
+        }
+        Answer::Booking(Box::new(seen), result)
+    }
+
+    /// Notes what a change has to leave behind, beside the booking itself.
+    fn note(&mut self, seen: &Seen, change: Change) {
+        let booking: &Booking = &seen.booking;
+        for promise in promise::promises(booking, &change, self.released_by) {
+            self.owed.push(booking, promise);
+        }
+        if let Some((id, outcome)) = change.payment {
+            self.references.payments.insert(id.get(), (booking.id, outcome));
+            self.payments.push(Payment { id, booking_id: booking.id, outcome, at: seen.now });
+        }
+        let taken = i32::try_from(change.steps.len()).expect("a command takes few steps");
+        let first = booking.history_length - taken + 1;
+        self.entries.extend((first..).zip(change.steps).map(|(sequence, step)| NewEntry {
+            booking_id: booking.id,
+            sequence,
+            step,
+            at: seen.now,
+        }));
+    }
+
+    async fn write(&self, conn: &mut PgConnection) -> Result<(), Error> {
+        let changed: Vec<(&Booking, i32)> = self
+            .bookings
+            .values()
+            .filter(|locked| locked.changed)
+            .map(|locked| (&locked.seen.booking, locked.history_before))
+            .collect();
+        if !changed.is_empty() {
+            bookings::update(conn, &changed).await?;
+        }
+        if !self.entries.is_empty() {
+            history::insert(conn, &self.entries).await?;
+        }
+        if !self.payments.is_empty() {
+            payments::insert(conn, &self.payments).await?;
+        }
+        if !self.owed.is_empty() {
+            promises::insert(conn, &self.owed, telemetry::propagation::current_traceparent().as_deref())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// What the payment and refund ids of a batch were used for before.
+struct References {
+    payments: HashMap<Uuid, (BookingId, PaymentOutcome)>,
+    refunds: HashMap<Uuid, BookingId>,
+}
+
+impl References {
+    async fn find(conn: &mut PgConnection, asked: &[Asked]) -> Result<Self, Error> {
+        let (mut payment_ids, mut refund_ids) = (Vec::new(), Vec::new());
+        for asked in asked {
+            match &asked.command {
+                Command::CompletePayment(payment) | Command::Pay(payment) => {
+                    payment_ids.push(payment.id.get())
+                }
+                Command::Refund(id) => refund_ids.push(id.get()),
+                Command::Hold(_)
+                | Command::Extend(_)
+                | Command::StartPayment
+                | Command::Cancel
+                | Command::Resolve(_)
+                | Command::Abandon(_)
+                | Command::Review => {}
+            }
+        }
+        let mut found = Self { payments: HashMap::new(), refunds: HashMap::new() };
+        if !payment_ids.is_empty() {
+            let known = payments::find(conn, &payment_ids).await?;
+            found.payments = known.into_iter().map(|p| (p.id.get(), (p.booking_id, p.outcome))).collect();
+        }
+        if !refund_ids.is_empty() {
+            let known = bookings::find_refunds(conn, &refund_ids).await?;
+            found.refunds = known.into_iter().map(|(refund, booking)| (refund, booking.into())).collect();
+        }
+        Ok(found)
+    }
+
+    fn of(&self, command: &Command) -> Known {
+        match command {
+            Command::CompletePayment(payment) | Command::Pay(payment) => self
+                .payments
+                .get(&payment.id.get())
+                .map_or(Known::Unused, |&(booking_id, outcome)| Known::Payment { booking_id, outcome }),
+            Command::Refund(id) => {
+                self.refunds.get(&id.get()).map_or(Known::Unused, |&booking_id| Known::Refund { booking_id })
+            }
+            _ => Known::Unused,
+        }
+    }
+}
+
+/// Unknown bookings that a verdict was asked on get a tombstone, so that their late insert loses, and RELEASE.
+/// One that appeared meanwhile is a conflict: the unit of work starts again and finds it.
+async fn mark_unknown(conn: &mut PgConnection, asked: &[Asked], answers: &[Answer]) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    let unknown: Vec<(BookingId, Attempt)> = asked
+        .iter()
+        .zip(answers.iter())
+        .filter_map(|(asked, answer)| match (&asked.command, answer) {
+            (Command::Resolve(attempt), Answer::NotFound) if seen.insert(asked.booking_id) => {
+                Some((asked.booking_id, *attempt))
+            }
+            _ => None,
+        })
+        .collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let inserted = bookings::insert_tombstones(conn, &unknown).await?;
+    if inserted.len() < unknown.len() {
+        return Err(Error::AppearedMeanwhile);
+    }
+    Ok(())
+}
