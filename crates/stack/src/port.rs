@@ -40,6 +40,31 @@ pub fn free() -> Result<u16> {
     bail!("no free port between {} and {}", range.start, range.end)
 }
 
+/// Who listens on a port, as "name (process 123)", where we may know.
+#[must_use]
+pub fn user(port: u16) -> Option<String> {
+    let sockets =
+        ["/proc/net/tcp", "/proc/net/tcp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    let inode = sockets.iter().flat_map(|table| table.lines()).find_map(|line| listener(line, port))?;
+    let socket = format!("socket:[{inode}]");
+    for process in fs::read_dir("/proc").ok()?.flatten() {
+        let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
+        if files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| *file == *socket) {
+            let name = fs::read_to_string(process.path().join("comm")).ok()?;
+            return Some(format!("{} (process {})", name.trim(), process.file_name().display()));
+        }
+    }
+    None
+}
+
+/// The inode of a listening socket on the port, from a line of `/proc/net/tcp` (proc(5)).
+fn listener(line: &str, port: u16) -> Option<&str> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let listens = fields.get(3) == Some(&"0A");
+    let here = fields.get(1)?.rsplit_once(':')?.1 == format!("{port:04X}");
+    (listens && here).then(|| fields.get(9).copied()).flatten()
+}
+
 /// The first port that Linux gives to outgoing connections (ip(7), `ip_local_port_range`).
 fn ephemeral_start() -> u16 {
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
@@ -55,5 +80,14 @@ mod tests {
         let ports: HashSet<u16> = (0..50).map(|_| free().expect("a port is free")).collect();
         assert_eq!(ports.len(), 50);
         assert!(ports.into_iter().all(is_free));
+    }
+
+    #[test]
+    fn who_listens_is_known() {
+        let listener = TcpListener::bind(loopback(0)).expect("a port is free");
+        let port = listener.local_addr().expect("is bound").port();
+        assert!(!is_free(port));
+        let user = user(port).expect("it is us");
+        assert!(user.contains(&std::process::id().to_string()), "{user}");
     }
 }

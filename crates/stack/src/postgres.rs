@@ -15,9 +15,10 @@ use uuid::Uuid;
 
 pub use self::database::{CATALOG_MIGRATOR, RESERVATION_MIGRATOR, Schema};
 use self::install::Install;
+pub use self::install::postgres_program;
 use crate::home::Home;
 use crate::process::{Process, ProcessId};
-use crate::{log, port, wait};
+use crate::{log, port, process, wait};
 
 /// How long it may take until it is ready, crash recovery included.
 const READY_LIMIT: Duration = Duration::from_mins(1);
@@ -109,6 +110,7 @@ impl Postgres {
     /// Starts it again on the same port, stopping it first where it runs, and waits until it is ready.
     pub fn restart(&self) -> Result<()> {
         self.stop(Shutdown::Fast);
+        self.clear_lock()?;
         let log = self.log()?;
         let process = Process::spawn(self.server_command(), &log)?;
         self.home.watch(&process, Signal::QUIT)?;
@@ -193,6 +195,19 @@ impl Postgres {
             command.arg("-c").arg(format!("{name}={value}"));
         }
         command
+    }
+
+    /// Removes the lock file of a server that was killed and that nobody has reaped: PostgreSQL would take it for alive.
+    fn clear_lock(&self) -> Result<()> {
+        let path = self.data.join("postmaster.pid");
+        let Ok(lock) = fs::read_to_string(&path) else { return Ok(()) };
+        let pid = lock.lines().next().and_then(|line| line.trim().parse().ok());
+        // Its sessions may outlive it for a moment.
+        let over = || pid.is_none_or(process::is_gone) && !process::any_works_in(&self.data);
+        if wait::until(Duration::from_secs(5), over) {
+            fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+        }
+        Ok(())
     }
 
     /// Whether the server says so itself in its lock file (its 8th line, as `pg_ctl` reads it).

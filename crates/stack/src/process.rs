@@ -31,6 +31,14 @@ impl ProcessId {
     pub fn is_running(self) -> bool {
         Stat::read(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
     }
+
+    /// Whether the file of its program was replaced since it started: it was built anew.
+    #[must_use]
+    pub fn program_was_replaced(self) -> bool {
+        let program = fs::read_link(format!("/proc/{}/exe", self.pid));
+        // proc(5): the kernel marks a file that has no name any more.
+        program.is_ok_and(|path| path.to_string_lossy().ends_with(" (deleted)"))
+    }
 }
 
 /// A process that leads a process group of its own.
@@ -116,8 +124,15 @@ impl Process {
     }
 }
 
-fn is_gone(pid: i32) -> bool {
+/// Whether no process has the number, or one that only waits to be reaped.
+pub(crate) fn is_gone(pid: i32) -> bool {
     Stat::read(pid).is_none_or(|stat| stat.state == 'Z')
+}
+
+/// Whether some process works in the folder.
+pub(crate) fn any_works_in(dir: &Path) -> bool {
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes.filter_map(|process| fs::read_link(process.path().join("cwd")).ok()).any(|cwd| cwd == dir)
 }
 
 /// The numbers of a process's children, their children and so on.

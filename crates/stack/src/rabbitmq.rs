@@ -159,11 +159,16 @@ impl RabbitMq {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// The processes that run: the node's, its epmd's.
+    /// The node's process, if it runs.
     #[must_use]
-    pub fn ids(&self) -> Vec<ProcessId> {
-        let processes = self.processes();
-        [&processes.node, &processes.epmd].into_iter().flatten().map(Process::id).collect()
+    pub fn id(&self) -> Option<ProcessId> {
+        self.processes().node.as_ref().map(Process::id)
+    }
+
+    /// The process of its epmd, if it runs.
+    #[must_use]
+    pub fn epmd_id(&self) -> Option<ProcessId> {
+        self.processes().epmd.as_ref().map(Process::id)
     }
 
     /// Its log.
@@ -229,8 +234,8 @@ mod tests {
         let users = node.control("rabbitmqctl", &["-q", "list_users"]).expect("the node obeys");
         assert!(users.contains("somebody"), "{users}");
         assert_eq!(node.port(), port);
-        let ids = node.ids();
+        let ids = [node.id(), node.epmd_id()];
         drop(node);
-        assert!(ids.into_iter().all(|id| !id.is_running()));
+        assert!(ids.into_iter().flatten().all(|id| !id.is_running()));
     }
 }

@@ -75,6 +75,11 @@ impl Account {
     }
 }
 
+/// The path of one of PostgreSQL's programs.
+pub fn postgres_program(name: &str) -> Result<PathBuf> {
+    Ok(Install::find(None)?.bin.join(name))
+}
+
 /// Folders with the programs: Debian's, the newest version first, then those of PATH.
 fn candidates() -> Vec<PathBuf> {
     let mut debian: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")

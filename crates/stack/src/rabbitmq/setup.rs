@@ -21,7 +21,7 @@ impl RabbitMq {
         let dir = self.dir();
         fs::create_dir_all(dir.join("mnesia")).with_context(|| format!("create {}", dir.display()))?;
         let config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\nlog.file = false\n",
+            "listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\nlog.console.use_colors = off\nlog.file = false\n",
             self.ports.amqp
         );
         let files = [
