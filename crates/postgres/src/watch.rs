@@ -1,7 +1,8 @@
 //! The database's part in this process's health.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
+use opentelemetry::{KeyValue, metrics::Gauge};
 use server::{Health, PartState};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -12,6 +13,13 @@ use crate::connect::{open, silent};
 /// How often the database is asked, and how long it may take to answer.
 const INTERVAL: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+static CONNECTIONS: LazyLock<Gauge<u64>> = LazyLock::new(|| {
+    telemetry::meter()
+        .u64_gauge("holdfast_database_connections")
+        .with_description("Connections of the pool, in use or idle")
+        .build()
+});
 
 /// Asks the database every second, and says in `health` how `database` is, until `stop`.
 ///
@@ -30,7 +38,14 @@ pub async fn watch(pool: PgPool, health: Health, stop: CancellationToken) {
             Err(error) => PartState::Down(error.to_string()),
         };
         health.set("database", state);
+        count(&pool);
     }
+}
+
+fn count(pool: &PgPool) {
+    let (all, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
+    CONNECTIONS.record(all.saturating_sub(idle), &[KeyValue::new("state", "used")]);
+    CONNECTIONS.record(idle, &[KeyValue::new("state", "idle")]);
 }
 
 /// Asks over the connection that is there; over a new one if there is none, or it is broken.

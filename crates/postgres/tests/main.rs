@@ -12,7 +12,7 @@ use std::{
 };
 
 use postgres::{DatabaseConfig, UnitOfWork, await_schema, connect, migrate, transact, violates, watch};
-use server::{Health, PartState};
+use server::{Health, PartState, Snapshot};
 use sqlx::{
     ConnectOptions as _, PgConnection, PgPool,
     migrate::Migrator,
@@ -203,7 +203,7 @@ async fn the_health_of_the_database_is_told(pool: PgPool) {
     tokio::spawn(watch(pool.clone(), there.clone(), stop.clone()));
     tokio::spawn(watch(lazy, absent.clone(), stop.clone()));
     let mut up = there.subscribe();
-    timeout(PATIENCE, up.wait_for(|snapshot| snapshot.is_ready())).await.unwrap().unwrap();
+    timeout(PATIENCE, up.wait_for(Snapshot::is_ready)).await.unwrap().unwrap();
     let mut down = absent.subscribe();
     timeout(PATIENCE, down.wait_for(|snapshot| !snapshot.is_ready())).await.unwrap().unwrap();
     stop.cancel();

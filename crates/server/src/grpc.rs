@@ -68,7 +68,7 @@ pub(crate) async fn run(
     }
 }
 
-/// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind [`guard`].
+/// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind `guard`.
 fn complete(routes: Routes, health: &Health) -> anyhow::Result<Routes> {
     let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
     let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();

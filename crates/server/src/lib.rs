@@ -1,7 +1,7 @@
 //! Boot, serve, drain: what a Holdfast process does around its own work.
 //!
-//! Every gRPC call passes, from the outside in: the span and the metrics of the call ([`observe`]), the end of a panic
-//! ([`panic`]), the deadline ([`deadline`]). Every process also answers `/livez`, `/readyz` and `/metrics` over HTTP.
+//! Every gRPC call passes, from the outside in: the span and the metrics of the call (`observe`), the end of a panic
+//! (`panic`), the deadline (`deadline`). Every process also answers `/livez`, `/readyz` and `/metrics` over HTTP.
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
 mod client;

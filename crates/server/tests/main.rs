@@ -1,10 +1,18 @@
 //! A whole server, driven through real connections.
 
-use std::{sync::Arc, time::Duration};
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use axum::{Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
 use server::{Channel, Endpoints, Health, PartState};
+use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -28,12 +36,20 @@ struct Running {
     stop: CancellationToken,
     served: JoinHandle<anyhow::Result<()>>,
     url: String,
-    http: std::net::SocketAddr,
+    http: SocketAddr,
     arrived: Arc<Notify>,
     answer: watch::Sender<bool>,
 }
 
+/// Set up once for all tests of this process, silent.
+static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| {
+    let config =
+        TelemetryConfig { log: "off".to_owned(), log_format: LogFormat::Pretty, otlp_endpoint: None };
+    telemetry::init("test", &config).unwrap()
+});
+
 async fn start() -> Running {
+    LazyLock::force(&TELEMETRY);
     let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", grpc.local_addr().unwrap());
@@ -56,7 +72,7 @@ fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
     };
     Router::new()
         .route("/test.Test/Wait", post(waiting))
-        .route("/test.Test/Hang", post(std::future::pending::<Response>))
+        .route("/test.Test/Hang", post(pending::<Response>))
         .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
 }
 
@@ -183,11 +199,64 @@ async fn a_panic_fails_one_call_and_the_server_goes_on() {
 }
 
 #[tokio::test]
+async fn a_call_is_counted_by_its_method_and_code() {
+    let running = start().await;
+    check(&running, "").await.unwrap();
+    check(&running, "no.Such").await.unwrap_err();
+    let metrics = get(&running, "/metrics").await;
+    for code in ["OK", "NOT_FOUND"] {
+        let labels = format!("{{code=\"{code}\",rpc_method=\"grpc.health.v1.Health/Check\"}}");
+        assert!(
+            metrics.contains(&format!("holdfast_rpc_server_duration_seconds_count{labels}")),
+            "{metrics}"
+        );
+    }
+    assert!(metrics.contains("holdfast_rpc_server_duration_seconds_bucket{code=\"OK\""), "{metrics}");
+    assert!(metrics.contains(r#"le="0.001""#), "{metrics}");
+    end(running).await;
+}
+
+#[tokio::test]
 async fn an_unknown_method_is_unimplemented() {
     let running = start().await;
     let channel = server::channel(&running.url, PATIENCE).unwrap();
     let error = call(channel, "/no.Such/Method", None).await.unwrap_err();
     assert_eq!(error.code(), Code::Unimplemented);
+    end(running).await;
+}
+
+#[tokio::test]
+async fn reflection_lists_what_is_served_in_both_versions() {
+    use tonic_reflection::pb::{v1, v1alpha};
+
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let ask = v1::ServerReflectionRequest {
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(String::new())),
+        ..Default::default()
+    };
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(list) = answer else {
+        panic!("{answer:?}")
+    };
+    let names: Vec<_> = list.service.into_iter().map(|service| service.name).collect();
+    assert_eq!(names, [SERVICE, "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]);
+
+    let ask = v1alpha::ServerReflectionRequest {
+        message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+            SERVICE.to_owned(),
+        )),
+        ..Default::default()
+    };
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await.unwrap();
+    let answer = answers.into_inner().message().await.unwrap().unwrap().message_response.unwrap();
+    assert!(matches!(
+        answer,
+        v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)
+    ));
     end(running).await;
 }
 

@@ -16,6 +16,7 @@ use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _
 
 pub use config::{LogFormat, TelemetryConfig};
 pub use metrics::{SECONDS, duration_histogram, meter, metrics_text};
+pub use traces::exports_traces;
 
 /// Keeps telemetry going; spans that are not sent yet are sent when it is dropped.
 ///
@@ -45,9 +46,7 @@ impl Drop for Telemetry {
 /// The log filter or the endpoint is malformed, or telemetry is set up already.
 pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<Telemetry> {
     let resource = Resource::builder().with_service_name(service).build();
-    propagation::install();
-    metrics::install(resource.clone()).context("set up metrics")?;
-    let tracer = traces::provider(resource, config).context("set up the export of traces")?;
+    let tracer = traces::provider(resource.clone(), config).context("set up the export of traces")?;
     let spans = tracer.as_ref().map(|provider| traces::layer(provider, service));
     tracing_subscriber::registry()
         .with(logs::filter(config)?)
@@ -55,6 +54,8 @@ pub fn init(service: &'static str, config: &TelemetryConfig) -> anyhow::Result<T
         .with(spans)
         .try_init()
         .context("set up logs")?;
+    metrics::install(resource).context("set up metrics")?;
+    propagation::install();
     panics::log();
     Ok(Telemetry { tracer })
 }

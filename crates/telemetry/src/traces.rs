@@ -1,6 +1,9 @@
 //! The export of spans over OTLP, where it is asked for.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
@@ -12,6 +15,14 @@ use crate::TelemetryConfig;
 
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+static EXPORTED: AtomicBool = AtomicBool::new(false);
+
+/// Whether spans are exported: without it, what only traces need can be left out.
+#[must_use]
+pub fn exports_traces() -> bool {
+    EXPORTED.load(Ordering::Relaxed)
+}
 
 /// Sends spans in batches; `None` if the configuration names no endpoint. The endpoint is first reached when there is
 /// something to send, and may be away: spans are lost then, nothing else.
@@ -30,5 +41,6 @@ pub(crate) fn layer<S>(provider: &SdkTracerProvider, service: &'static str) -> i
 where
     S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
 {
+    EXPORTED.store(true, Ordering::Relaxed);
     tracing_opentelemetry::layer().with_tracer(provider.tracer(service))
 }
