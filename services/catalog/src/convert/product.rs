@@ -1,0 +1,110 @@
+//! Products of the API and of the domain.
+
+use api::{Violation, Violations, field, mask, time};
+use proto::catalog::{CreateProductRequest, Product, UpdateProductRequest};
+
+use super::{hold_ttl, hold_ttl_or, id_or, money};
+use crate::domain::{
+    hold_ttl::HoldTtl,
+    ids::ProductId,
+    product::{self, NewProduct, ProductChange, Stock},
+    revision::Expected,
+};
+
+/// The fields that an update may change.
+const UPDATABLE: [&str; 5] = ["sku", "display_name", "description", "price", "hold_ttl"];
+
+/// Reads the request for a new product.
+pub fn new(request: &CreateProductRequest) -> Result<NewProduct, Violations> {
+    let mut bad = Violations::default();
+    let id = bad.keep(id_or("product_id", &request.product_id, ProductId::generate));
+    let Some(product) = bad.keep(field::required("product", request.product.as_ref())) else {
+        return Err(bad);
+    };
+    let sku = bad.keep(sku(product));
+    let display_name = bad.keep(display_name(product));
+    let description = bad.keep(description(product));
+    let price = bad.keep_all(money::price("product.price", product.price.as_ref()));
+    let on_hand = bad.keep(field::integer("product.on_hand", product.on_hand, Stock::ON_HAND));
+    let ttl = product.hold_ttl.as_ref();
+    let hold_ttl = bad.keep(hold_ttl_or("product.hold_ttl", ttl, HoldTtl::OF_PRODUCTS));
+    let (id, sku, display_name, description, price, on_hand, hold_ttl) =
+        bad.complete((id, sku, display_name, description, price, on_hand, hold_ttl))?;
+    Ok(NewProduct { id, sku, display_name, description, price, on_hand, hold_ttl })
+}
+
+fn sku(product: &Product) -> Result<String, Violation> {
+    field::text("product.sku", &product.sku, 1..=64)
+}
+
+fn display_name(product: &Product) -> Result<String, Violation> {
+    field::text("product.display_name", &product.display_name, 1..=200)
+}
+
+fn description(product: &Product) -> Result<String, Violation> {
+    field::text("product.description", &product.description, 0..=1_000)
+}
+
+/// The request for this product as it was understood: what a repeat is compared with.
+#[must_use]
+pub fn to_request(new: &NewProduct) -> CreateProductRequest {
+    let product = Product {
+        sku: new.sku.clone(),
+        display_name: new.display_name.clone(),
+        description: new.description.clone(),
+        price: Some(money::to_money(new.price)),
+        on_hand: new.on_hand,
+        hold_ttl: Some(time::to_duration_ms(new.hold_ttl.as_ms())),
+        ..Product::default()
+    };
+    CreateProductRequest { product_id: new.id.to_string(), product: Some(product) }
+}
+
+/// Reads the request for a change: which product, of which revision, and what to change. Only the fields that the
+/// mask names are looked at.
+pub fn change(request: &UpdateProductRequest) -> Result<(ProductId, Expected, ProductChange), Violations> {
+    let product = field::required("product", request.product.as_ref())?;
+    let mut bad = Violations::default();
+    let id = bad.keep(field::uuid("product.product_id", &product.product_id));
+    let paths = mask::paths("update_mask", request.update_mask.as_ref(), &UPDATABLE);
+    let paths = bad.keep(paths).unwrap_or_default();
+    let mut change = ProductChange::default();
+    if paths.contains(&"sku") {
+        change.sku = bad.keep(sku(product));
+    }
+    if paths.contains(&"display_name") {
+        change.display_name = bad.keep(display_name(product));
+    }
+    if paths.contains(&"description") {
+        change.description = bad.keep(description(product));
+    }
+    if paths.contains(&"price") {
+        change.price = bad.keep_all(money::price("product.price", product.price.as_ref()));
+    }
+    if paths.contains(&"hold_ttl") {
+        change.hold_ttl = bad.keep(hold_ttl("product.hold_ttl", product.hold_ttl.as_ref()));
+    }
+    let (id,) = bad.complete((id,))?;
+    Ok((id.into(), Expected::from_etag(&product.etag), change))
+}
+
+/// A product as the API shows it.
+#[must_use]
+pub fn to_proto(product: product::Product) -> Product {
+    let stock = product.stock;
+    Product {
+        product_id: product.id.to_string(),
+        sku: product.sku,
+        display_name: product.display_name,
+        description: product.description,
+        price: Some(money::to_money(product.price)),
+        on_hand: stock.on_hand(),
+        held: stock.held(),
+        sold: stock.sold(),
+        available: stock.available(),
+        hold_ttl: Some(time::to_duration_ms(product.hold_ttl.as_ms())),
+        etag: product.revision.etag(),
+        create_time: Some(time::to_timestamp(product.created_at)),
+        update_time: Some(time::to_timestamp(product.updated_at)),
+    }
+}

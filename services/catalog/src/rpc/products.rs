@@ -1,0 +1,109 @@
+//! Products.
+
+use api::{
+    content, field,
+    page::{Page, Token},
+};
+use proto::catalog::{
+    CreateProductRequest, CreateProductResponse, DeleteProductRequest, DeleteProductResponse,
+    GetProductRequest, GetProductResponse, ListProductsRequest, ListProductsResponse, UpdateProductRequest,
+    UpdateProductResponse,
+};
+use sqlx::PgPool;
+
+use crate::{
+    Error,
+    convert::product as convert,
+    domain::{ids::ProductId, product::Product, revision::Expected},
+    store::products as store,
+};
+
+pub(super) async fn create(
+    pool: &PgPool,
+    request: &CreateProductRequest,
+) -> Result<CreateProductResponse, Error> {
+    let new = convert::new(request)?;
+    let hash = content::digest(&convert::to_request(&new));
+    let conn = &mut *pool.acquire().await?;
+    let product = match store::insert(conn, &new, &hash).await? {
+        Some(product) => product,
+        // The id or the sku was there before us; an id stays for good.
+        None => match store::find(conn, new.id).await? {
+            None => return Err(Error::SkuTaken { sku: new.sku }),
+            Some(found) if found.request_hash != hash => {
+                return Err(Error::IdReused { name: "product_id", id: new.id.into() });
+            }
+            Some(found) if found.deleted => return Err(Error::ProductNotFound(new.id)),
+            Some(found) => found.product,
+        },
+    };
+    Ok(CreateProductResponse { product: Some(convert::to_proto(product)) })
+}
+
+pub(super) async fn get(pool: &PgPool, request: &GetProductRequest) -> Result<GetProductResponse, Error> {
+    let id = ProductId::from(field::uuid("product_id", &request.product_id)?);
+    let found = store::find(&mut *pool.acquire().await?, id).await?;
+    Ok(GetProductResponse { product: Some(convert::to_proto(present(id, found)?)) })
+}
+
+pub(super) async fn list(
+    pool: &PgPool,
+    request: &ListProductsRequest,
+) -> Result<ListProductsResponse, Error> {
+    let page = Page::parse(Token::new("ListProducts", &[]), request.page_size, &request.page_token)?;
+    let products = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
+    let (products, next_page_token) = page.cut(products, |product| product.id);
+    Ok(ListProductsResponse {
+        products: products.into_iter().map(convert::to_proto).collect(),
+        next_page_token,
+    })
+}
+
+pub(super) async fn update(
+    pool: &PgPool,
+    request: &UpdateProductRequest,
+) -> Result<UpdateProductResponse, Error> {
+    let (id, expected, change) = convert::change(request)?;
+    let conn = &mut *pool.acquire().await?;
+    let product = match store::update(conn, id, expected, &change).await? {
+        Some(product) => product,
+        // Nothing changed: there is no such product, or not of this revision, or it is so already.
+        None => {
+            let product = present(id, store::find(conn, id).await?)?;
+            if !expected.admits(product.revision) {
+                return Err(Error::EtagMismatch { etag: product.revision.etag() });
+            }
+            product
+        }
+    };
+    Ok(UpdateProductResponse { product: Some(convert::to_proto(product)) })
+}
+
+pub(super) async fn delete(
+    pool: &PgPool,
+    request: &DeleteProductRequest,
+) -> Result<DeleteProductResponse, Error> {
+    let id = ProductId::from(field::uuid("product_id", &request.product_id)?);
+    let expected = Expected::from_etag(&request.etag);
+    let conn = &mut *pool.acquire().await?;
+    if store::delete(conn, id, expected).await? {
+        return Ok(DeleteProductResponse {});
+    }
+    match store::find(conn, id).await? {
+        None => Err(Error::ProductNotFound(id)),
+        Some(found) if found.deleted => Ok(DeleteProductResponse {}),
+        Some(found) if !expected.admits(found.product.revision) => {
+            Err(Error::EtagMismatch { etag: found.product.revision.etag() })
+        }
+        // What remains is that units were held, even if they are not any more.
+        Some(_) => Err(Error::HasOpenHolds { name: "product_id", id: id.into() }),
+    }
+}
+
+/// The product that was found, unless it was deleted.
+pub(super) fn present(id: ProductId, found: Option<store::Found>) -> Result<Product, Error> {
+    match found {
+        Some(found) if !found.deleted => Ok(found.product),
+        _ => Err(Error::ProductNotFound(id)),
+    }
+}
