@@ -1,0 +1,87 @@
+//! What can be set about RabbitMQ.
+
+use lapin::uri::AMQPUri;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use crate::Lanes;
+
+/// Seconds between heartbeats where the URL names none: a dead peer is noticed within two.
+const HEARTBEAT_S: u16 = 10;
+
+/// How to reach RabbitMQ, and which lanes it has.
+#[derive(clap::Args, Clone, Debug)]
+pub struct AmqpConfig {
+    /// The URL of RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://` for TLS.
+    #[arg(
+        long,
+        env = "HOLDFAST_AMQP_URL",
+        hide_env_values = true,
+        default_value = "amqp://127.0.0.1:5672",
+        value_name = "URL"
+    )]
+    pub amqp_url: SecretString,
+    /// The usual hold times in milliseconds: each gets a lane of its own. The same in reservation and expirer.
+    #[arg(
+        long,
+        env = "HOLDFAST_HOLD_TTLS_MS",
+        value_delimiter = ',',
+        default_value = "60000,600000",
+        value_parser = clap::value_parser!(u64).range(100..=86_400_000),
+        value_name = "MS,.."
+    )]
+    pub hold_ttls_ms: Vec<u64>,
+}
+
+/// The URL of RabbitMQ is malformed. It is not shown, as it may hold a password.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the URL of RabbitMQ is malformed: {0}")]
+pub struct ConfigError(String);
+
+impl AmqpConfig {
+    /// The lanes that this configuration asks for.
+    #[must_use]
+    pub fn lanes(&self) -> Lanes {
+        Lanes::new(&self.hold_ttls_ms)
+    }
+
+    /// The parsed URL.
+    pub(crate) fn uri(&self) -> Result<AMQPUri, ConfigError> {
+        let mut uri: AMQPUri = self.amqp_url.expose_secret().parse().map_err(ConfigError)?;
+        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+        Ok(uri)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        amqp: AmqpConfig,
+    }
+
+    #[test]
+    fn the_defaults_reach_a_broker_on_this_machine() {
+        let config = Command::parse_from(["test"]).amqp;
+        let uri = config.uri().unwrap();
+        assert_eq!((uri.authority.port, uri.vhost.as_str()), (5672, "/"));
+        assert_eq!(uri.query.heartbeat, Some(HEARTBEAT_S));
+        assert_eq!(config.hold_ttls_ms, [60_000, 600_000]);
+    }
+
+    #[test]
+    fn the_password_does_not_show() {
+        let config = Command::parse_from(["test", "--amqp-url", "amqp://me:geheim@127.0.0.1/%2f"]).amqp;
+        assert!(!format!("{config:?}").contains("geheim"));
+    }
+
+    #[test]
+    fn a_url_of_another_kind_is_refused() {
+        let config = Command::parse_from(["test", "--amqp-url", "http://127.0.0.1"]).amqp;
+        assert!(config.uri().is_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! One connection to RabbitMQ that is made again whenever it is lost, for ever.
+
+use std::{sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder as _, ExponentialBuilder};
+use futures::StreamExt as _;
+use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
+use tokio::{sync::watch, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{AmqpConfig, ConfigError, Deliveries, Error, Lanes, Publisher, topology};
+
+/// How long a connection, with its declarations, may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How often a connection is looked at whose end may have gone unnoticed.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a farewell may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The delay before the second try; it doubles up to [`MAX_DELAY`], with as much again by chance.
+const MIN_DELAY: Duration = Duration::from_millis(100);
+const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// Whether there is a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// There is, and everything is declared.
+    Up,
+    /// There is none, and why. One is being made.
+    Down(String),
+}
+
+/// The way to RabbitMQ. Clones share the connection. Publish and consume on separate ones: RabbitMQ, when short of memory,
+/// stops reading from connections that publish, and acknowledgements would get stuck with them.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    lanes: Arc<Lanes>,
+    state: watch::Receiver<LinkState>,
+    connection: watch::Receiver<Option<Arc<Connection>>>,
+}
+
+impl Broker {
+    /// Starts connecting, and returns at once. `name` is what RabbitMQ and the log call the connection. It ends, with a
+    /// farewell, on `stop`: cancel that after everything that publishes or consumes. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The URL is malformed.
+    pub fn start(name: &str, config: &AmqpConfig, stop: CancellationToken) -> Result<Self, ConfigError> {
+        let (state, state_watch) = watch::channel(LinkState::Down("not reached yet".to_owned()));
+        let (connection, connection_watch) = watch::channel(None);
+        let lanes = Arc::new(config.lanes());
+        let supervisor = Supervisor {
+            name: name.to_owned(),
+            uri: config.uri()?,
+            lanes: Arc::clone(&lanes),
+            state,
+            connection,
+        };
+        tokio::spawn(supervisor.run(stop));
+        Ok(Self { lanes, state: state_watch, connection: connection_watch })
+    }
+
+    /// The lanes that timers are parked in.
+    #[must_use]
+    pub fn lanes(&self) -> &Lanes {
+        &self.lanes
+    }
+
+    /// Whether there is a connection, and every change of that.
+    #[must_use]
+    pub fn state(&self) -> watch::Receiver<LinkState> {
+        self.state.clone()
+    }
+
+    /// Waits until there is a connection; for ever, if there never is one.
+    pub async fn up(&self) {
+        let mut state = self.state.clone();
+        if state.wait_for(|state| *state == LinkState::Up).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Something to publish with. Each has a channel of its own.
+    #[must_use]
+    pub fn publisher(&self) -> Publisher {
+        Publisher::new(self.clone())
+    }
+
+    /// Starts to take messages from `queue`, of which at most `prefetch` are unacknowledged at any time.
+    pub async fn consume(&self, queue: &str, prefetch: u16) -> Result<Deliveries, Error> {
+        Deliveries::start(self.channel().await?, queue, prefetch).await
+    }
+
+    /// Opens a channel. Everything is declared again first, so that what somebody deleted comes back.
+    pub(crate) async fn channel(&self) -> Result<Channel, Error> {
+        let connection = self.connection.borrow().clone();
+        let Some(connection) = connection else { return Err(Error::Down(self.reason())) };
+        if connection.status().blocked() {
+            return Err(Error::Blocked);
+        }
+        let channel = connection.create_channel().await?;
+        topology::declare(&channel, &self.lanes).await?;
+        Ok(channel)
+    }
+
+    /// Whether RabbitMQ, low on memory or disk, has said that it takes no messages.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.connection.borrow().as_ref().is_some_and(|connection| connection.status().blocked())
+    }
+
+    fn reason(&self) -> String {
+        match &*self.state.borrow() {
+            LinkState::Up => "the connection was just lost".to_owned(),
+            LinkState::Down(reason) => reason.clone(),
+        }
+    }
+}
+
+/// Makes the connection, again and again, and says how it is.
+struct Supervisor {
+    name: String,
+    uri: AMQPUri,
+    lanes: Arc<Lanes>,
+    state: watch::Sender<LinkState>,
+    connection: watch::Sender<Option<Arc<Connection>>>,
+}
+
+impl Supervisor {
+    async fn run(self, stop: CancellationToken) {
+        let mut delays = delays();
+        loop {
+            let attempt = tokio::select! {
+                attempt = timeout(CONNECT_TIMEOUT, self.connect()) => attempt,
+                () = stop.cancelled() => return,
+            };
+            match attempt.unwrap_or(Err(Error::Timeout(CONNECT_TIMEOUT))) {
+                Ok(connection) => {
+                    delays = self::delays();
+                    let connection = Arc::new(connection);
+                    self.connection.send_replace(Some(Arc::clone(&connection)));
+                    self.say(LinkState::Up);
+                    let lost = tokio::select! {
+                        reason = self.loss(&connection) => reason,
+                        () = stop.cancelled() => return self.part(&connection).await,
+                    };
+                    self.connection.send_replace(None);
+                    self.say(LinkState::Down(lost));
+                }
+                Err(error) => self.say(LinkState::Down(with_causes(&error))),
+            }
+            let delay = delays.next().unwrap_or(MAX_DELAY);
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn connect(&self) -> Result<Connection, Error> {
+        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+        let channel = connection.create_channel().await?;
+        topology::declare(&channel, &self.lanes).await?;
+        Ok(connection)
+    }
+
+    /// Waits until the connection is lost, and says why.
+    async fn loss(&self, connection: &Connection) -> String {
+        let mut events = std::pin::pin!(connection.events_listener());
+        let mut reason = "it ended without a word".to_owned();
+        while connection.status().connected() {
+            match timeout(LOOK_INTERVAL, events.next()).await {
+                Ok(Some(Event::Error(error))) => reason = error.to_string(),
+                Ok(Some(Event::ConnectionBlocked(cause))) => {
+                    tracing::warn!(connection = self.name, cause, "RabbitMQ accepts no messages for now");
+                }
+                Ok(Some(Event::ConnectionUnblocked)) => {
+                    tracing::info!(connection = self.name, "RabbitMQ accepts messages again");
+                }
+                Ok(None) => break,
+                Ok(Some(_)) | Err(_) => {}
+            }
+        }
+        reason
+    }
+
+    async fn part(&self, connection: &Connection) {
+        self.connection.send_replace(None);
+        // Best effort: the process ends, and RabbitMQ notices that as well.
+        let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "OK".into())).await;
+    }
+
+    /// One line for each change.
+    fn say(&self, state: LinkState) {
+        self.state.send_if_modified(|last| {
+            let changed = *last != state;
+            if changed {
+                match &state {
+                    LinkState::Up => tracing::info!(connection = self.name, "connected to RabbitMQ"),
+                    LinkState::Down(reason) => {
+                        tracing::warn!(
+                            connection = self.name,
+                            reason,
+                            "no connection to RabbitMQ; trying again"
+                        );
+                    }
+                }
+                *last = state;
+            }
+            changed
+        });
+    }
+}
+
+fn delays() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(MIN_DELAY)
+        .with_max_delay(MAX_DELAY)
+        .without_max_times()
+        .with_jitter()
+        .build()
+}
+
+/// An error with its causes, in one line.
+fn with_causes(error: &Error) -> String {
+    match error {
+        Error::Conversation(cause) => cause.to_string(),
+        other => other.to_string(),
+    }
+}
