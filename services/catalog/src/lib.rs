@@ -1,4 +1,4 @@
-//! The catalog service: owns products, stock, seat maps, seats and holds. Knows nothing of customers or payment.
+//! The catalog owns products, stock, seat maps, seats and holds. It knows nothing of customers or payment.
 
 pub mod convert;
 pub mod domain;
@@ -7,4 +7,79 @@ pub mod holds;
 pub mod rpc;
 pub mod store;
 
+use std::net::SocketAddr;
+
 pub use error::Error;
+use postgres::DatabaseConfig;
+use proto::catalog::{catalog_service_server::CatalogServiceServer, hold_service_server::HoldServiceServer};
+use server::{Endpoints, Health};
+use telemetry::TelemetryConfig;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{server::NamedService, service::Routes};
+
+use crate::rpc::{CatalogRpc, holds::HoldRpc};
+
+/// The schema of the catalog database.
+pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/catalog");
+
+/// What can be set.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "catalog", version, about = "Holdfast's products, seats and holds")]
+pub struct Config {
+    /// Where to serve gRPC.
+    #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Where to serve health and metrics over HTTP.
+    #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
+    pub http_listen: SocketAddr,
+    /// How long after its time a hold that nobody settled is listed as overdue, in milliseconds.
+    #[arg(
+        long,
+        visible_alias = "review-grace",
+        env = "HOLDFAST_REVIEW_GRACE_MS",
+        default_value_t = 1_000,
+        value_name = "MS",
+        value_parser = clap::value_parser!(u32).range(..=86_400_000)
+    )]
+    pub review_grace_ms: u32,
+    /// The database.
+    #[command(flatten)]
+    pub database: DatabaseConfig,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Subcommand>,
+}
+
+/// What the binary can do beside serving.
+#[derive(clap::Subcommand, Clone, Copy, Debug)]
+pub enum Subcommand {
+    /// Bring the database's schema up to date, and exit.
+    Migrate,
+}
+
+/// Serves until `stop`, then drains. Waits for the database and its schema first.
+///
+/// # Errors
+/// The database's URL is malformed or it refuses, or the accepting of connections failed for good.
+pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let health = Health::new(&[CatalogServiceServer::<CatalogRpc>::NAME, HoldServiceServer::<HoldRpc>::NAME])
+        .require("database");
+    let background = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let pool = postgres::connect(&config.database, &stop).await?;
+    postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
+    tasks.spawn(postgres::watch(pool.clone(), health.clone(), background.clone()));
+
+    let holds = HoldRpc::new(pool.clone(), config.review_grace_ms.into());
+    let routes = Routes::new(CatalogServiceServer::new(CatalogRpc::new(pool.clone())))
+        .add_service(HoldServiceServer::new(holds));
+    let served = server::serve(endpoints, routes, health, stop).await;
+    background.cancel();
+    tasks.close();
+    tasks.wait().await;
+    pool.close().await;
+    served
+}

@@ -1,1 +1,25 @@
-fn main() {}
+//! The catalog service: boot only.
+
+use anyhow::Context as _;
+use catalog::{Config, MIGRATOR, Subcommand, serve};
+use clap::Parser as _;
+use server::Endpoints;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let _telemetry = telemetry::init("catalog", &config.telemetry)?;
+    if let Some(Subcommand::Migrate) = config.command {
+        return postgres::migrate(&MIGRATOR, &config.database).await;
+    }
+    let endpoints = Endpoints {
+        grpc: TcpListener::bind(config.listen)
+            .await
+            .with_context(|| format!("bind the gRPC address {}", config.listen))?,
+        http: TcpListener::bind(config.http_listen)
+            .await
+            .with_context(|| format!("bind the HTTP address {}", config.http_listen))?,
+    };
+    serve(endpoints, &config, server::on_terminate()).await
+}

@@ -25,19 +25,17 @@ pub(super) async fn create(
     let new = convert::new(request)?;
     let hash = content::digest(&convert::to_request(&new));
     let conn = &mut *pool.acquire().await?;
-    let product = match store::insert(conn, &new, &hash).await? {
-        Some(product) => product,
-        // The id or the sku was there before us; an id stays for good.
-        None => match store::find(conn, new.id).await? {
-            None => return Err(Error::SkuTaken { sku: new.sku }),
-            Some(found) if found.request_hash != hash => {
-                return Err(Error::IdReused { name: "product_id", id: new.id.into() });
-            }
-            Some(found) if found.deleted => return Err(Error::ProductNotFound(new.id)),
-            Some(found) => found.product,
-        },
-    };
-    Ok(CreateProductResponse { product: Some(convert::to_proto(product)) })
+    if let Some(product) = store::insert(conn, &new, &hash).await? {
+        return Ok(CreateProductResponse { product: Some(convert::to_proto(product)) });
+    }
+    // The id was used before, for good; or the sku is in use.
+    match store::find(conn, new.id).await? {
+        None => Err(Error::SkuTaken { sku: new.sku }),
+        Some(found) if found.request_hash != hash => {
+            Err(Error::IdReused { name: "product_id", id: new.id.into() })
+        }
+        found => Ok(CreateProductResponse { product: Some(convert::to_proto(present(new.id, found)?)) }),
+    }
 }
 
 pub(super) async fn get(pool: &PgPool, request: &GetProductRequest) -> Result<GetProductResponse, Error> {
@@ -65,17 +63,14 @@ pub(super) async fn update(
 ) -> Result<UpdateProductResponse, Error> {
     let (id, expected, change) = convert::change(request)?;
     let conn = &mut *pool.acquire().await?;
-    let product = match store::update(conn, id, expected, &change).await? {
-        Some(product) => product,
-        // Nothing changed: there is no such product, or not of this revision, or it is so already.
-        None => {
-            let product = present(id, store::find(conn, id).await?)?;
-            if !expected.admits(product.revision) {
-                return Err(Error::EtagMismatch { etag: product.revision.etag() });
-            }
-            product
-        }
-    };
+    if let Some(product) = store::update(conn, id, expected, &change).await? {
+        return Ok(UpdateProductResponse { product: Some(convert::to_proto(product)) });
+    }
+    // Nothing changed: there is no such product, or it has another revision, or it is so already.
+    let product = present(id, store::find(conn, id).await?)?;
+    if !expected.admits(product.revision) {
+        return Err(Error::EtagMismatch { etag: product.revision.etag() });
+    }
     Ok(UpdateProductResponse { product: Some(convert::to_proto(product)) })
 }
 
