@@ -24,15 +24,15 @@ use crate::{
 /// The most lines of a booking.
 const MAX_LINES: usize = 100;
 /// The shortest and the longest hold that may be asked for, in ms.
-pub const HOLD_TTL_MS: std::ops::RangeInclusive<i64> = 100..=86_400_000;
+pub(crate) const HOLD_TTL_MS: std::ops::RangeInclusive<i64> = 100..=86_400_000;
 
 /// A booking id that must be there.
-pub fn booking_id(value: &str) -> Result<BookingId, Violation> {
+pub(crate) fn booking_id(value: &str) -> Result<BookingId, Violation> {
     field::uuid("booking_id", value).map(BookingId::from)
 }
 
 /// The key of a hold.
-pub fn hold_key(path: &str, key: Option<&HoldKey>) -> Result<(BookingId, Attempt), Violations> {
+pub(crate) fn hold_key(path: &str, key: Option<&HoldKey>) -> Result<(BookingId, Attempt), Violations> {
     let key = field::required(path, key)?;
     let mut bad = Violations::default();
     let id = bad.keep(field::uuid(format_args!("{path}.booking_id"), &key.booking_id));
@@ -45,7 +45,7 @@ pub fn hold_key(path: &str, key: Option<&HoldKey>) -> Result<(BookingId, Attempt
 }
 
 /// The lines of a new booking: a seat at most once, no prices.
-pub fn lines(lines: &[pb::Line]) -> Result<Vec<Line>, Violations> {
+pub(crate) fn lines(lines: &[pb::Line]) -> Result<Vec<Line>, Violations> {
     let mut bad = Violations::default();
     if bad.keep(field::count("lines", lines.len(), 1..=MAX_LINES)).is_none() {
         return Err(bad);
@@ -92,7 +92,7 @@ fn item(i: usize, line: &pb::Line) -> Result<Item, Violations> {
 }
 
 /// A filter by state; unspecified is none.
-pub fn state_filter(value: i32) -> Result<Option<StateName>, Violation> {
+pub(crate) fn state_filter(value: i32) -> Result<Option<StateName>, Violation> {
     Ok(match field::known::<pb::BookingState>("state", value)? {
         pb::BookingState::Unspecified => None,
         pb::BookingState::Initiated => Some(StateName::Initiated),
@@ -118,7 +118,7 @@ const fn state(name: StateName) -> pb::BookingState {
 }
 
 /// The resource, with what is left of its time at the instant at which it was seen.
-pub fn booking(seen: &Seen) -> pb::Booking {
+pub(crate) fn booking(seen: &Seen) -> pb::Booking {
     let booking = &seen.booking;
     let hold = booking.state.hold();
     let money = |minor_units| hold.map(|hold| Money { currency_code: hold.currency.clone(), minor_units });
@@ -166,7 +166,7 @@ fn encode_item(item: &Item) -> pb::line::Item {
 }
 
 /// One step of the history.
-pub fn history_entry(entry: &history::Entry) -> pb::BookingHistoryEntry {
+pub(crate) fn history_entry(entry: &history::Entry) -> pb::BookingHistoryEntry {
     pb::BookingHistoryEntry {
         sequence: entry.sequence,
         from_state: entry.from.map_or(pb::BookingState::Unspecified, state).into(),
@@ -178,7 +178,7 @@ pub fn history_entry(entry: &history::Entry) -> pb::BookingHistoryEntry {
 }
 
 /// The catalog's refusal as the caller's error: the catalog's reason, and the field where a line is at fault.
-pub fn refused_hold(refused: &RefusedHold) -> Error {
+pub(crate) fn refused_hold(refused: &RefusedHold) -> Error {
     use catalog::ErrorReason as Reason;
     let (code, message, part) = match refused.reason() {
         Reason::InsufficientStock => {

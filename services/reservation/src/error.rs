@@ -1,5 +1,7 @@
 //! Everything that can go wrong, and the one place where it becomes a gRPC status.
 
+use std::fmt::Display;
+
 use proto::reservation::ErrorReason;
 use time::format_description::well_known::Rfc3339;
 use tonic::{Code, Status};
@@ -137,12 +139,12 @@ impl From<Error> for Status {
         match error {
             Error::Invalid(violations) => violations.into(),
             Error::NotFound(id) => {
-                refused(Code::NotFound, ErrorReason::BookingNotFound, message, "booking_id", id)
+                refused(Code::NotFound, ErrorReason::BookingNotFound, message, "booking_id", &id)
             }
             Error::Refused { booking_id, refusal } => refusal_status(booking_id, refusal, message),
-            Error::BookingIdReused(id) => id_reused(message, "booking_id", id),
-            Error::PaymentIdReused(id) => id_reused(message, "payment_id", id),
-            Error::RefundIdReused(id) => id_reused(message, "refund_id", id),
+            Error::BookingIdReused(id) => id_reused(message, "booking_id", &id),
+            Error::PaymentIdReused(id) => id_reused(message, "payment_id", &id),
+            Error::RefundIdReused(id) => id_reused(message, "refund_id", &id),
             Error::HoldRefused(status) => *status,
             Error::Overloaded | Error::Failed(Failure::Overload) => api::overloaded(),
             Error::Failed(Failure::Outage) => api::unavailable(),
@@ -154,11 +156,11 @@ impl From<Error> for Status {
     }
 }
 
-fn refused(code: Code, reason: ErrorReason, message: String, key: &str, id: impl ToString) -> Status {
+fn refused(code: Code, reason: ErrorReason, message: String, key: &str, id: &impl Display) -> Status {
     api::refusal(code, api::reason_name(reason.as_str_name()), message, [(key, id.to_string())])
 }
 
-fn id_reused(message: String, key: &str, id: impl ToString) -> Status {
+fn id_reused(message: String, key: &str, id: &impl Display) -> Status {
     refused(Code::AlreadyExists, ErrorReason::IdReused, message, key, id)
 }
 
@@ -177,7 +179,7 @@ fn refusal_status(booking_id: BookingId, refusal: Refusal, message: String) -> S
             ErrorReason::HoldLifetimeExceeded
         }
         // The handlers name the id; another attempt may be made at once.
-        Refusal::IdReused => return id_reused(message, "booking_id", booking_id),
+        Refusal::IdReused => return id_reused(message, "booking_id", &booking_id),
         Refusal::Superseded => return api::unavailable(),
     };
     api::refusal(Code::FailedPrecondition, api::reason_name(reason.as_str_name()), message, metadata)

@@ -15,7 +15,7 @@ mod placement;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use amqp::{AmqpConfig, Broker};
+use amqp::{AmqpConfig, Broker, LinkState};
 use anyhow::Context as _;
 use postgres::DatabaseConfig;
 use proto::{
@@ -24,7 +24,7 @@ use proto::{
         booking_service_server::BookingServiceServer, settlement_service_server::SettlementServiceServer,
     },
 };
-use server::{Endpoints, Health};
+use server::{Endpoints, Health, PartState};
 use telemetry::TelemetryConfig;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{server::NamedService, service::Routes};
@@ -93,10 +93,13 @@ pub enum Subcommand {
 /// # Errors
 /// A URL is malformed, the database refuses, or the accepting of connections failed for good.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let health = Health::new(&[BookingServiceServer::<BookingRpc>::NAME, SettlementServiceServer::<SettlementRpc>::NAME])
-        .require("database")
-        .inform("broker");
-    // The relay and the watchers outlive the calls: what those leave in the outbox is sent before the process ends.
+    let health = Health::new(&[
+        BookingServiceServer::<BookingRpc>::NAME,
+        SettlementServiceServer::<SettlementRpc>::NAME,
+    ])
+    .require("database")
+    .inform("broker");
+    // The relay and the watchers outlive the calls. What the relay leaves in the outbox waits for the next one.
     let background = CancellationToken::new();
     let tasks = TaskTracker::new();
     let pool = postgres::connect(&config.database, &stop).await?;
@@ -106,8 +109,8 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let wake = Arc::new(Wake::default());
 
     tasks.spawn(postgres::watch(pool.clone(), health.clone(), background.clone()));
-    tasks.spawn(amqp_health(broker.clone(), health.clone(), background.clone()));
-    relay::spawn(pool.clone(), broker, catalog.clone(), Arc::clone(&wake), background.clone(), &tasks);
+    tasks.spawn(watch_broker(broker.clone(), health.clone(), background.clone()));
+    relay::spawn(&pool, &broker, catalog.clone(), &wake, &background, &tasks);
 
     let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake);
@@ -126,6 +129,22 @@ impl Config {
         Policy {
             payment_window: time::Duration::milliseconds(self.payment_window_ms.into()),
             max_hold: time::Duration::milliseconds(self.max_hold_ms.into()),
+        }
+    }
+}
+
+/// Says in `health` how the broker is, until `stop`. Holds go on without it.
+async fn watch_broker(broker: Broker, health: Health, stop: CancellationToken) {
+    let mut states = broker.state();
+    loop {
+        let state = match &*states.borrow_and_update() {
+            LinkState::Up => PartState::Up,
+            LinkState::Down(reason) => PartState::Down(reason.clone()),
+        };
+        health.set("broker", state);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            changed = states.changed() => if changed.is_err() { return },
         }
     }
 }

@@ -18,20 +18,20 @@ use crate::{
 
 /// A hold to place.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub(crate) struct Wanted {
     /// For which booking.
-    pub booking_id: BookingId,
+    pub(crate) booking_id: BookingId,
     /// For which of its attempts.
-    pub attempt: Attempt,
+    pub(crate) attempt: Attempt,
     /// What to take.
-    pub items: Vec<Item>,
+    pub(crate) items: Vec<Item>,
     /// The longest that is wanted, in ms.
-    pub asked_ttl_ms: Option<i64>,
+    pub(crate) asked_ttl_ms: Option<i64>,
 }
 
 /// What the catalog made of it.
 #[derive(Clone, Debug)]
-pub enum Placement {
+pub(crate) enum Placement {
     /// Its units are held.
     Active(Placed),
     /// The hold of this attempt was placed before and is settled already.
@@ -42,7 +42,7 @@ pub enum Placement {
 
 /// Places the holds in one call. When it fails nobody knows what was placed: nothing is compensated, the sweep asks
 /// for a verdict on whatever nobody claims.
-pub async fn place(
+pub(crate) async fn place(
     mut catalog: HoldServiceClient<Channel>,
     wanted: &[Wanted],
 ) -> Result<Vec<Placement>, Failure> {
@@ -56,7 +56,7 @@ pub async fn place(
         .iter()
         .zip(response.outcomes)
         .map(|(wanted, outcome)| match outcome.outcome {
-            Some(Outcome::Placed(placed)) => decode(wanted, placed),
+            Some(Outcome::Placed(placed)) => decode(wanted, &placed),
             Some(Outcome::Refused(refused)) => Ok(Placement::Refused(refused)),
             None => Err(Failure::Defect),
         })
@@ -83,7 +83,7 @@ fn encode_item(item: &Item) -> hold_line::Item {
     }
 }
 
-fn decode(wanted: &Wanted, placed: PlacedHold) -> Result<Placement, Failure> {
+fn decode(wanted: &Wanted, placed: &PlacedHold) -> Result<Placement, Failure> {
     if placed.state() != HoldState::Active {
         return Ok(Placement::Settled);
     }

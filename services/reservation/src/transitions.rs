@@ -198,7 +198,7 @@ impl References {
         for asked in asked {
             match &asked.command {
                 Command::CompletePayment(payment) | Command::Pay(payment) => {
-                    payment_ids.push(payment.id.get())
+                    payment_ids.push(payment.id.get());
                 }
                 Command::Refund(id) => refund_ids.push(id.get()),
                 Command::Hold(_)

@@ -169,8 +169,10 @@ impl State {
     pub const fn hold(&self) -> Option<&Hold> {
         match self {
             Self::Initiated { .. } => None,
-            Self::Held(hold) | Self::PaymentPending(hold) => Some(hold),
-            Self::Confirmed { hold, .. } | Self::Refunded { hold, .. } => Some(hold),
+            Self::Held(hold)
+            | Self::PaymentPending(hold)
+            | Self::Confirmed { hold, .. }
+            | Self::Refunded { hold, .. } => Some(hold),
             Self::Cancelled { hold } | Self::Expired { hold, .. } => hold.as_ref(),
         }
     }

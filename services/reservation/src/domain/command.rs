@@ -330,8 +330,8 @@ impl Booking {
                 return Ok(());
             }
             (State::PaymentPending(hold), false) => {
-                let held = State::Held(hold.clone());
-                self.step(change, held, reference);
+                let back = State::Held(hold.clone());
+                self.step(change, back, reference);
                 change.payment = Some((id, PaymentOutcome::Failed));
                 return Ok(());
             }
@@ -339,8 +339,13 @@ impl Booking {
                 change.payment = Some((id, PaymentOutcome::Failed));
                 return Ok(());
             }
-            (State::Expired { .. } | State::Cancelled { .. }, true) => self.late_payment(),
-            (State::Confirmed { .. } | State::Refunded { .. }, true) => self.late_payment(),
+            (
+                State::Expired { .. }
+                | State::Cancelled { .. }
+                | State::Confirmed { .. }
+                | State::Refunded { .. },
+                true,
+            ) => self.late_payment(),
             (State::Initiated { .. } | State::Held(_), true) => return self.illegal(StateName::Confirmed),
             (_, false) => return self.illegal(StateName::Held),
         };

@@ -10,7 +10,7 @@ use super::{
 };
 
 /// One thing owed for one booking.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Promise {
     /// A timer that asks for a verdict at the deadline.
     Timer {
@@ -75,7 +75,7 @@ pub fn promises(booking: &Booking, change: &Change, released_by: ReleasedBy) -> 
                 });
             }
             (_, StateName::Confirmed) => {
-                owed.extend([settle(Settlement::Commit), event("booking.confirmed")])
+                owed.extend([settle(Settlement::Commit), event("booking.confirmed")]);
             }
             (_, StateName::Refunded) => owed.extend([settle(Settlement::Release), event("booking.refunded")]),
             (_, StateName::Cancelled) => {

@@ -42,6 +42,7 @@ impl From<&Line> for LineRow {
 
 impl LineRow {
     /// The line; `None` when the element is neither units of a product nor a seat.
+    #[must_use]
     pub fn into_line(self) -> Option<Line> {
         let item = match self {
             Self { product_id: Some(product_id), quantity: Some(quantity), seat_map_id: None, .. } => {

@@ -1,0 +1,1 @@
+//! The booking's life, table by table and law by law.

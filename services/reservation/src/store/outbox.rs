@@ -1,0 +1,119 @@
+//! Table `outbox`, the reading side: promises are taken out by whoever keeps them. `promises.rs` writes them.
+
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::Inconsistent;
+use crate::{
+    domain::{ids::Attempt, promise::Settlement},
+    error::Error,
+};
+
+/// What a row promises; each has readers of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A timer for a lane.
+    Timer,
+    /// News for other services.
+    Event,
+    /// A verdict for the catalog.
+    Settle,
+}
+
+impl Kind {
+    /// As it is written in SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timer => "timer",
+            Self::Event => "event",
+            Self::Settle => "settle",
+        }
+    }
+}
+
+/// A row: a promise about many bookings. Element i of every array belongs to booking i.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// Its place in the order of promises.
+    pub outbox_id: i64,
+    /// Events: the routing key. Settlements: COMMIT or RELEASE.
+    pub subject: String,
+    /// The bookings.
+    pub booking_ids: Vec<Uuid>,
+    /// Their attempts (timers and settlements).
+    pub attempts: Option<Vec<i32>>,
+    /// Their customers (events).
+    pub customer_ids: Option<Vec<String>>,
+    /// Their deadlines (timers, and events of holds).
+    pub deadlines: Option<Vec<OffsetDateTime>>,
+    /// The payments or refunds (events of those).
+    pub reference_ids: Option<Vec<Uuid>>,
+    /// The trace that the promise was made in.
+    pub traceparent: Option<String>,
+    /// When it was made, by the database's clock.
+    pub created_at: OffsetDateTime,
+    /// The database's clock when it was taken.
+    pub now: OffsetDateTime,
+}
+
+/// Takes the oldest rows of a kind out of the table, in their order, and leaves alone those that somebody else has in
+/// hand. They are gone once the transaction commits, and back if it does not.
+pub async fn take(conn: &mut PgConnection, kind: Kind, limit: i64) -> Result<Vec<Row>, Error> {
+    let mut rows = sqlx::query_as!(
+        Row,
+        r#"with taken as (
+               select outbox_id from outbox where kind = $1 order by outbox_id limit $2 for update skip locked
+           )
+           delete from outbox o using taken t where o.outbox_id = t.outbox_id
+           returning o.outbox_id, o.subject, o.booking_ids, o.attempts, o.customer_ids, o.deadlines,
+                     o.reference_ids, o.traceparent, o.created_at, clock_timestamp() as "now!""#,
+        kind.as_str(),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.sort_unstable_by_key(|row| row.outbox_id);
+    Ok(rows)
+}
+
+impl Row {
+    /// The holds that it is about.
+    pub fn keys(&self) -> Result<Vec<(Uuid, Attempt)>, Error> {
+        let attempts = self.attempts.as_deref().unwrap_or_default();
+        if attempts.len() != self.booking_ids.len() {
+            return Err(self.wrong("attempts do not match bookings"));
+        }
+        let attempt = |number| Attempt::try_from(number).map_err(|_| self.wrong("attempt below 1"));
+        self.booking_ids.iter().zip(attempts).map(|(id, number)| Ok((*id, attempt(*number)?))).collect()
+    }
+
+    /// The holds with their deadlines.
+    pub fn timers(&self) -> Result<Vec<(Uuid, Attempt, OffsetDateTime)>, Error> {
+        let keys = self.keys()?;
+        let deadlines = self.deadlines.as_deref().unwrap_or_default();
+        if deadlines.len() != keys.len() {
+            return Err(self.wrong("deadlines do not match bookings"));
+        }
+        Ok(keys
+            .into_iter()
+            .zip(deadlines)
+            .map(|((id, attempt), deadline)| (id, attempt, *deadline))
+            .collect())
+    }
+
+    /// The verdict on its holds.
+    pub fn verdict(&self) -> Result<Settlement, Error> {
+        match self.subject.as_str() {
+            "COMMIT" => Ok(Settlement::Commit),
+            "RELEASE" => Ok(Settlement::Release),
+            _ => Err(self.wrong("neither COMMIT nor RELEASE")),
+        }
+    }
+
+    fn wrong(&self, what: &'static str) -> Error {
+        tracing::error!(outbox_id = self.outbox_id, what, "a row of the outbox makes no sense");
+        Inconsistent { booking_id: self.booking_ids.first().copied().unwrap_or_default(), what }.into()
+    }
+}
