@@ -23,9 +23,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed={}", root.display());
     let set = protox::compile(FILES, [&root])?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    // Encoded by protox and not by tonic: reflection serves the comments and source positions too.
+    // With source info: reflection serves the comments, and `grpcurl describe` shows them.
     let mut compiler = protox::Compiler::new([&root])?;
-    compiler.include_source_info(false).include_imports(true).open_files(FILES)?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure().build_transport(true).compile_fds(set)?;
     Ok(())

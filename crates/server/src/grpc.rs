@@ -84,7 +84,9 @@ fn described(health: &Health, reflection: &str) -> reflection::Builder<'static> 
     let services = health.services().iter().copied().chain(["grpc.health.v1.Health", reflection]);
     let builder = reflection::Builder::configure()
         .register_encoded_file_descriptor_set(proto::DESCRIPTORS)
-        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // google.rpc: so that clients can show the details of an error.
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
     services.fold(builder, reflection::Builder::with_service_name)
 }
 

@@ -10,7 +10,8 @@ use crate::{LogFormat, TelemetryConfig};
 
 /// Which spans and events are taken up at all, by logs and traces alike.
 pub(crate) fn filter(config: &TelemetryConfig) -> anyhow::Result<EnvFilter> {
-    EnvFilter::try_new(&config.log).with_context(|| format!("read the log directives {:?}", config.log))
+    // The libraries of telemetry tell of themselves at `info`; a directive of the operator's still overrules this one.
+    EnvFilter::try_new(format!("opentelemetry=warn,{}", config.log)).with_context(|| format!("read the log directives {:?}", config.log))
 }
 
 /// Writes events to standard output.
