@@ -40,3 +40,45 @@ fn event(row: &Row, i: usize) -> BookingEvent {
         reference_id: reference.map(ToString::to_string).unwrap_or_default(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use time::{Duration, OffsetDateTime, macros::datetime};
+    use uuid::Uuid;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-11-22 10:00:00 UTC);
+
+    fn row(bookings: usize) -> Row {
+        Row {
+            outbox_id: 7,
+            subject: "booking.held".to_owned(),
+            booking_ids: (0..bookings).map(|n| Uuid::from_u128(n as u128)).collect(),
+            attempts: None,
+            customer_ids: Some((0..bookings).map(|n| format!("customer {n}")).collect()),
+            deadlines: Some(vec![NOW + Duration::MINUTE; bookings]),
+            reference_ids: None,
+            traceparent: None,
+            created_at: NOW,
+            now: NOW,
+        }
+    }
+
+    #[test]
+    fn each_booking_of_a_row_gets_its_own_event() {
+        let event = event(&row(2), 1);
+        assert_eq!(event.booking_id, Uuid::from_u128(1).to_string());
+        assert_eq!(event.customer_id, "customer 1");
+        assert_eq!(event.event_time, Some(api::time::to_timestamp(NOW)));
+        assert_eq!(event.expire_time, Some(api::time::to_timestamp(NOW + Duration::MINUTE)));
+        assert_eq!(event.reference_id, "");
+    }
+
+    #[test]
+    fn a_long_row_becomes_several_messages_that_differ() {
+        let messages = messages(&[row(MAX_EVENTS + 1)]);
+        assert_eq!(messages.len(), 2);
+        assert_ne!(messages[0], messages[1]);
+    }
+}

@@ -9,6 +9,7 @@ mod wake;
 use std::{sync::Arc, time::Duration};
 
 use amqp::{Broker, Lanes, Publisher};
+use backon::{BackoffBuilder as _, ExponentialBuilder};
 use opentelemetry::{KeyValue, metrics::Counter};
 use proto::catalog::hold_service_client::HoldServiceClient;
 use server::Channel;
@@ -16,19 +17,20 @@ use sqlx::PgPool;
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
+use tracing::Instrument as _;
 
 pub use wake::Wake;
 
 use crate::{
     error::Error,
-    store::outbox::{self, Kind, Row},
+    store::outbox::{self, Kind, Portion, Row},
 };
 
-/// The most rows that are delivered in one transaction.
-const ROWS: i64 = 32;
+/// What is delivered in one transaction.
+const PORTION: Portion = Portion { rows: 64, bookings: 5_000 };
 /// How often the outbox is looked at when no bell rings: for what other replicas left behind.
 const POLL: Duration = Duration::from_millis(500);
-/// The wait after the first failure; it doubles up to [`MAX_BACKOFF`].
+/// The wait after the first failure; it doubles up to [`MAX_BACKOFF`], with as much again by chance.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
 const MAX_BACKOFF: Duration = Duration::from_secs(2);
 
@@ -42,7 +44,8 @@ pub fn spawn(
     tasks: &TaskTracker,
 ) {
     let start = |kind, to| {
-        let relay = Relay { pool: pool.clone(), wake: Arc::clone(wake), kind, to, delivered: delivered() };
+        let (delivered, failures) = counters();
+        let relay = Relay { pool: pool.clone(), wake: Arc::clone(wake), kind, to, delivered, failures };
         tasks.spawn(relay.run(stop.clone()));
     };
     let lanes = broker.lanes().clone();
@@ -51,11 +54,16 @@ pub fn spawn(
     start(Kind::Settle, Destination::Catalog(catalog));
 }
 
-fn delivered() -> Counter<u64> {
-    telemetry::meter()
+/// Promises that were kept, by booking, and attempts that failed.
+fn counters() -> (Counter<u64>, Counter<u64>) {
+    let meter = telemetry::meter();
+    let delivered = meter
         .u64_counter("holdfast_outbox_delivered_bookings")
-        .with_description("Promises that left the outbox, counted by booking")
-        .build()
+        .with_description("Promises that left the outbox, counted by booking");
+    let failures = meter
+        .u64_counter("holdfast_outbox_failures")
+        .with_description("Attempts to deliver promises that failed: they stayed in the outbox");
+    (delivered.build(), failures.build())
 }
 
 /// Where promises of one kind go.
@@ -74,6 +82,8 @@ enum DeliveryError {
     Broker(#[from] amqp::Error),
     #[error("catalog: {0:?}")]
     Catalog(tonic::Code),
+    #[error("the catalog answered {answered} of {asked} verdicts")]
+    Answers { answered: usize, asked: usize },
 }
 
 impl From<sqlx::Error> for DeliveryError {
@@ -115,6 +125,7 @@ struct Relay {
     kind: Kind,
     to: Destination,
     delivered: Counter<u64>,
+    failures: Counter<u64>,
 }
 
 impl Relay {
@@ -122,40 +133,41 @@ impl Relay {
         let kind = self.kind.as_str();
         let wake = Arc::clone(&self.wake);
         let bell = self.bell(&wake);
-        let mut backoff = MIN_BACKOFF;
+        let mut backoff = backoff();
+        let mut failing = false;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = self.to.reachable() => {}
             }
-            let pause = match self.pass().await {
-                Ok(full) => {
-                    if backoff > MIN_BACKOFF {
+            match self.pass().await {
+                Ok(more) => {
+                    if failing {
                         tracing::info!(kind, "promises are delivered again");
+                        (backoff, failing) = (self::backoff(), false);
                     }
-                    backoff = MIN_BACKOFF;
-                    if full {
+                    if more {
                         continue;
                     }
-                    POLL
                 }
                 Err(error) => {
-                    if backoff == MIN_BACKOFF {
+                    if !failing {
                         let error: &dyn std::error::Error = &error;
                         tracing::warn!(kind, error, "promises wait: they cannot be delivered now");
                     }
-                    backoff = (backoff * 2).min(MAX_BACKOFF);
+                    failing = true;
+                    self.failures.add(1, &[KeyValue::new("kind", kind)]);
                     // A bell does not mend what is broken.
                     tokio::select! {
                         () = stop.cancelled() => return,
-                        () = sleep(backoff) => continue,
+                        () = sleep(backoff.next().unwrap_or(MAX_BACKOFF)) => continue,
                     }
                 }
-            };
+            }
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = bell.notified() => {}
-                () = sleep(pause) => {}
+                () = sleep(POLL) => {}
             }
         }
     }
@@ -171,15 +183,29 @@ impl Relay {
     /// Delivers the oldest rows. Answers whether there may be more.
     async fn pass(&mut self) -> Result<bool, DeliveryError> {
         let mut tx = self.pool.begin().await?;
-        let rows = outbox::take(&mut tx, self.kind, ROWS).await?;
+        let rows = outbox::take(&mut tx, self.kind, PORTION).await?;
         if rows.is_empty() {
             tx.rollback().await?;
             return Ok(false);
         }
-        self.to.deliver(&rows).await?;
-        tx.commit().await?;
         let bookings: usize = rows.iter().map(|row| row.booking_ids.len()).sum();
+        let span = tracing::info_span!("job.relay", kind = self.kind.as_str(), rows = rows.len(), bookings);
+        for traceparent in rows.iter().filter_map(|row| row.traceparent.as_deref()) {
+            telemetry::propagation::link(&span, traceparent);
+        }
+        self.to.deliver(&rows).instrument(span).await?;
+        tx.commit().await?;
         self.delivered.add(bookings as u64, &[KeyValue::new("kind", self.kind.as_str())]);
-        Ok(i64::try_from(rows.len()).is_ok_and(|rows| rows == ROWS))
+        let reached = |count: usize, limit| i64::try_from(count).is_ok_and(|count| count >= limit);
+        Ok(reached(rows.len(), PORTION.rows) || reached(bookings, PORTION.bookings))
     }
+}
+
+fn backoff() -> impl Iterator<Item = Duration> {
+    ExponentialBuilder::new()
+        .with_min_delay(MIN_BACKOFF)
+        .with_max_delay(MAX_BACKOFF)
+        .without_max_times()
+        .with_jitter()
+        .build()
 }

@@ -33,10 +33,13 @@ pub(super) async fn list_bookings(
     let token = Token::new("ListBookings", &[&request.customer_id, &request.state.to_string()]);
     let page = bad.keep_all(Page::<Uuid>::parse(token, request.page_size, &request.page_token));
     let (customer_id, state, page) = bad.complete((customer_id, state, page))?;
-    let customer_id = Some(customer_id.as_str()).filter(|id| !id.is_empty());
     let mut conn = app.pool.acquire().await?;
-    let rows =
-        bookings::list(&mut conn, customer_id, state, page.after.map(BookingId::from), page.limit()).await?;
+    let (after, limit) = (page.after.map(BookingId::from), page.limit());
+    let rows = if customer_id.is_empty() {
+        bookings::list(&mut conn, state, after, limit).await?
+    } else {
+        bookings::list_of_customer(&mut conn, &customer_id, state, after, limit).await?
+    };
     let (rows, next_page_token) = page.cut(rows, |seen| seen.booking.id.get());
     Ok(ListBookingsResponse { bookings: rows.iter().map(convert::booking).collect(), next_page_token })
 }

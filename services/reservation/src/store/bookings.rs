@@ -16,72 +16,74 @@ use crate::{
     error::Error,
 };
 
+/// Reads the bookings that the end of the statement, from `from` on, selects, each with the clock as it is read.
+macro_rules! select {
+    ($conn:expr, $from:literal, $($argument:expr),+) => {{
+        let rows = sqlx::query_as!(
+            Row,
+            r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
+                      total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
+                      payment_id, refund_id, expired_at, history_length, created_at, updated_at,
+                      clock_timestamp() as "now!" "# + $from,
+            $($argument),+
+        );
+        rows.fetch_all($conn).await?.into_iter().map(|row| Ok(row.try_into()?)).collect()
+    }};
+}
+
 /// Locks the bookings, in the order of their ids so that two batches never wait for each other, and reads the clock
 /// under each lock. Ids that are not there are left out.
 pub async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"with locked as materialized (
-               select * from bookings where booking_id = any($1) order by booking_id for update
-           )
-           select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
-                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
-                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
-                  clock_timestamp() as "now!"
-           from locked"#,
+    select!(
+        conn,
+        "from (select * from bookings where booking_id = any($1) order by booking_id for update) as locked",
         ids
     )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
 }
 
 /// Reads bookings, in no order. Ids that are not there are left out.
 pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
-                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
-                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
-                  clock_timestamp() as "now!"
-           from bookings
-           where booking_id = any($1)"#,
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
+    select!(conn, "from bookings where booking_id = any($1)", ids)
 }
 
-/// A page of bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out.
+/// A page of everyone's bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out.
 pub async fn list(
     conn: &mut PgConnection,
-    customer_id: Option<&str>,
     state: Option<StateName>,
     after: Option<BookingId>,
     limit: i64,
 ) -> Result<Vec<Seen>, Error> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
-                  total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
-                  payment_id, refund_id, expired_at, history_length, created_at, updated_at,
-                  clock_timestamp() as "now!"
-           from bookings
-           where ($1::text is null or customer_id = $1)
-             and ($2::text is null or state = $2)
-             and ($3::uuid is null or booking_id < $3)
-             and customer_id <> ''
-           order by booking_id desc
-           limit $4"#,
-        customer_id,
+    select!(
+        conn,
+        "from bookings
+         where booking_id < $1 and ($2::text is null or state = $2) and customer_id <> ''
+         order by booking_id desc
+         limit $3",
+        after.map_or(Uuid::max(), BookingId::get),
         state.map(StateName::as_str),
-        after.map(BookingId::get),
         limit
     )
-    .fetch_all(conn)
-    .await?;
-    rows.into_iter().map(|row| Ok(row.try_into()?)).collect()
+}
+
+/// A page of one customer's bookings by id, descending, after `after`. A statement of its own, for its own index.
+pub async fn list_of_customer(
+    conn: &mut PgConnection,
+    customer_id: &str,
+    state: Option<StateName>,
+    after: Option<BookingId>,
+    limit: i64,
+) -> Result<Vec<Seen>, Error> {
+    select!(
+        conn,
+        "from bookings
+         where customer_id = $1 and booking_id < $2 and ($3::text is null or state = $3)
+         order by booking_id desc
+         limit $4",
+        customer_id,
+        after.map_or(Uuid::max(), BookingId::get),
+        state.map(StateName::as_str),
+        limit
+    )
 }
 
 /// Which bookings were refunded by these refunds: (refund, booking).

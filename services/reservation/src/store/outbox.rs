@@ -58,19 +58,36 @@ pub struct Row {
     pub now: OffsetDateTime,
 }
 
+/// How much is taken at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Portion {
+    /// The most rows.
+    pub rows: i64,
+    /// No further row once those before it are about so many bookings.
+    pub bookings: i64,
+}
+
 /// Takes the oldest rows of a kind out of the table, in their order, and leaves alone those that somebody else has in
 /// hand. They are gone once the transaction commits, and back if it does not.
-pub async fn take(conn: &mut PgConnection, kind: Kind, limit: i64) -> Result<Vec<Row>, Error> {
+pub async fn take(conn: &mut PgConnection, kind: Kind, portion: Portion) -> Result<Vec<Row>, Error> {
     let mut rows = sqlx::query_as!(
         Row,
-        r#"with taken as (
-               select outbox_id from outbox where kind = $1 order by outbox_id limit $2 for update skip locked
+        r#"with locked as (
+               select outbox_id, cardinality(booking_ids) as bookings
+               from outbox
+               where kind = $1
+               order by outbox_id
+               limit $2
+               for update skip locked
+           ), counted as (
+               select outbox_id, sum(bookings) over (order by outbox_id) - bookings as bookings_before from locked
            )
-           delete from outbox o using taken t where o.outbox_id = t.outbox_id
+           delete from outbox o using counted c where o.outbox_id = c.outbox_id and c.bookings_before < $3
            returning o.outbox_id, o.subject, o.booking_ids, o.attempts, o.customer_ids, o.deadlines,
                      o.reference_ids, o.traceparent, o.created_at, clock_timestamp() as "now!""#,
         kind.as_str(),
-        limit
+        portion.rows,
+        portion.bookings
     )
     .fetch_all(conn)
     .await?;
