@@ -1,6 +1,9 @@
 //! The command line behind the Makefile: runs Holdfast on this machine, and what developing it needs.
 
 mod clean;
+mod client;
+mod demo;
+mod demo_data;
 mod down;
 mod logs;
 mod ports;
@@ -8,6 +11,7 @@ mod psql;
 mod running;
 mod sqlx_data;
 mod status;
+mod try_it;
 mod up;
 mod with_postgres;
 
@@ -43,6 +47,8 @@ enum Command {
     Psql(psql::PsqlOptions),
     /// Stops everything and removes its data and logs.
     Clean,
+    /// Drives the running Holdfast through the life of bookings and shows what happens.
+    Demo,
     /// Runs a command beside a private, migrated PostgreSQL that goes with it.
     ///
     /// The command finds the databases in `CATALOG_DATABASE_URL` and `RESERVATION_DATABASE_URL`.
@@ -75,6 +81,7 @@ fn run(home: &Path, command: Command) -> Result<ExitCode> {
         Command::Logs(options) => return logs::run(home, &options),
         Command::Psql(options) => return psql::run(home, &options),
         Command::Clean => clean::run(home)?,
+        Command::Demo => demo::run(home)?,
         Command::WithPostgres { command } => return with_postgres::run(&command),
         Command::Sqlx(action) => sqlx_data::run(action)?,
     }

@@ -6,9 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use stack::{Options, Stack};
 
+use crate::client::{Clients, block_on};
+use crate::demo_data;
 use crate::down;
 use crate::ports::PortOptions;
 use crate::running::{MemberKind, Running, Turn};
+use crate::try_it;
 
 /// Starts everything that is not there yet and leaves it running; on failure nothing of it stays.
 pub(crate) fn run(home: &Path, ports: PortOptions) -> Result<()> {
@@ -18,7 +21,7 @@ pub(crate) fn run(home: &Path, ports: PortOptions) -> Result<()> {
         && keep(home, &running, ports)?
     {
         println!("Holdfast is already running: `make status` tells where, `make down` stops it.");
-        return Ok(());
+        return show_commands(ports);
     }
     ports.check()?;
     let options = Options {
@@ -28,11 +31,20 @@ pub(crate) fn run(home: &Path, ports: PortOptions) -> Result<()> {
         progress: Some(step),
         ..Options::default()
     };
-    let stack = Stack::start(options).context("Holdfast did not start, and nothing of it is left running")?;
-    Running::of(&stack, ports).save(home)?;
-    stack.home().release()?;
+    let failed = "Holdfast did not start, and nothing of it is left running";
+    let stack = Stack::start(options).context(failed)?;
+    block_on(async {
+        let clients = Clients::connect(&ports).await?;
+        let loading = Instant::now();
+        demo_data::load(&clients).await?;
+        step("demo data loaded", loading.elapsed());
+        Running::of(&stack, ports).save(home)?;
+        stack.home().release()?;
+        anyhow::Ok(())
+    })
+    .context(failed)?;
     println!("Holdfast is up ({:.1} s).", start.elapsed().as_secs_f64());
-    Ok(())
+    show_commands(ports)
 }
 
 /// Whether what runs is whole, current and where it should be. What is not is stopped, to be started again.
@@ -51,6 +63,10 @@ fn keep(home: &Path, running: &Running, ports: PortOptions) -> Result<bool> {
     println!("Holdfast runs, but {why}: starting it again.");
     down::stop(home, running)?;
     Ok(false)
+}
+
+fn show_commands(ports: PortOptions) -> Result<()> {
+    block_on(async { try_it::print(&Clients::connect(&ports).await?, &ports).await })
 }
 
 fn step(name: &str, took: Duration) {

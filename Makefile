@@ -1,0 +1,78 @@
+# Holdfast: `make` lists what there is to make.
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs psql demo test check fmt sqlx tools clean
+SHELL := /bin/sh
+MAKEFLAGS += --no-print-directory
+
+# The queries are checked against committed data (services/*/.sqlx), whatever databases a .env may name.
+export SQLX_OFFLINE := true
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+HOLDFAST := $(TARGET)/release/holdfast
+BUF = $$(command -v buf || echo .tools/bin/buf)
+
+# $(call step,WHAT,COMMAND): says what begins and how long it took.
+step = @printf '==> %s\n' '$(1)'; start=$$(date +%s); { $(2); } && printf '    done in %s s\n' $$(($$(date +%s) - start))
+
+help: ## List the targets
+	@echo 'Holdfast: seats and stock on hold, until they are paid for or run out.'
+	@awk -F ':.*## ' '/^[a-z-]+[a-zA-Z<>-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo '  make logs-PART  Follow the log of catalog, reservation, expirer, postgres or rabbitmq'
+
+up: ## Install what is missing, build, and run Holdfast on this machine
+	@scripts/install.sh toolchain servers tools
+	$(call step,building (release; the first time takes minutes),cargo build --release --locked --workspace --bins)
+	@echo '==> starting'
+	@$(HOLDFAST) up
+
+down: $(HOLDFAST) ## Stop it; its data is kept
+	@$(HOLDFAST) down
+
+status: $(HOLDFAST) ## Show what runs, where, and whether it is ready
+	@$(HOLDFAST) status
+
+logs: $(HOLDFAST) ## Show the ends of the logs
+	@$(HOLDFAST) logs
+
+logs-%: $(HOLDFAST)
+	@$(HOLDFAST) logs $* --follow
+
+psql: $(HOLDFAST) ## Open psql on the catalog's database (DB=reservation: on the other)
+	@$(HOLDFAST) psql $(or $(DB),catalog)
+
+demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, and show it
+	@$(HOLDFAST) demo
+
+test: ## Format, lint, check and run all tests, against servers that it starts itself
+	@scripts/install.sh toolchain servers buf
+	$(call step,format,cargo fmt --all --check)
+	$(call step,buf lint,$(BUF) lint)
+	$(call step,dependencies (cargo deny),if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo '    skipped: cargo-deny is not installed'; fi)
+	$(call step,build,cargo build --locked --workspace --bins)
+	$(call step,sqlx data,$(TARGET)/debug/holdfast sqlx check)
+	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
+	$(call step,tests,cargo test --locked --workspace)
+
+check: ## Format, clippy and the tests that need no servers: the fast loop
+	@scripts/install.sh toolchain
+	$(call step,format,cargo fmt --all)
+	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
+	$(call step,unit tests,cargo test --locked --workspace --lib --exclude stack)
+
+sqlx: ## Write services/*/.sqlx anew, after a change of a query or a migration
+	@scripts/install.sh toolchain servers
+	$(call step,building holdfast,cargo build --locked --package stack --bin holdfast)
+	$(call step,sqlx data,$(TARGET)/debug/holdfast sqlx prepare)
+
+tools: ## Install buf and grpcurl into .tools/bin
+	@scripts/install.sh tools
+	@for tool in buf grpcurl; do command -v $$tool || ls .tools/bin/$$tool; done
+
+clean: $(HOLDFAST) ## Stop it and remove its data and logs (.holdfast/)
+	@$(HOLDFAST) clean
+
+$(HOLDFAST):
+	@scripts/install.sh toolchain
+	@cargo build --release --locked --package stack --bin holdfast
