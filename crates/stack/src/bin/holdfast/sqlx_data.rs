@@ -85,16 +85,21 @@ fn compile(schema: Schema, database_url: &str, dir: &Path) -> Result<bool> {
     let mut running = cargo.stdout(Stdio::piped()).spawn().context("run cargo")?;
     let messages = running.stdout.take().context("read what cargo says")?;
     let mut anew = true;
+    let mut made = Vec::new();
     for message in Deserializer::from_reader(BufReader::new(messages)).into_iter::<Value>() {
         let message = message.context("read what cargo says")?;
         if message["reason"] == "compiler-artifact" && is_of(&message, package) {
             anew &= message["fresh"] == false;
-            for file in message["filenames"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                fs::remove_file(file).with_context(|| format!("remove {file}"))?;
-            }
+            let files = message["filenames"].as_array().into_iter().flatten();
+            made.extend(files.filter_map(Value::as_str).map(str::to_owned));
         }
     }
-    ensure!(running.wait()?.success(), "{package} does not compile against its migrated database");
+    let succeeded = running.wait().context("wait for cargo")?.success();
+    for file in made {
+        // One that stays makes the next run start over.
+        let _ = fs::remove_file(file);
+    }
+    ensure!(succeeded, "{package} does not compile against its migrated database");
     Ok(anew)
 }
 
