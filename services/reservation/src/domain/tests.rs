@@ -89,7 +89,10 @@ fn lines(priced: bool) -> Vec<Line> {
     let price = |minor| priced.then_some(minor);
     let product = Item::Product { product_id: Uuid::from_u128(11), quantity: 2 };
     let seat = Item::Seat { seat_map_id: Uuid::from_u128(12), label: "12A".to_owned() };
-    vec![Line { item: product, unit_price_minor: price(250) }, Line { item: seat, unit_price_minor: price(1_000) }]
+    vec![
+        Line { item: product, unit_price_minor: price(250) },
+        Line { item: seat, unit_price_minor: price(1_000) },
+    ]
 }
 
 fn booking(state: State) -> Booking {
@@ -121,11 +124,7 @@ fn in_state(name: StateName) -> Booking {
 }
 
 /// Applies a command whose payment or refund is new.
-fn apply(
-    booking: &mut Booking,
-    command: &Command,
-    now: OffsetDateTime,
-) -> (Change, Result<Reply, Refusal>) {
+fn apply(booking: &mut Booking, command: &Command, now: OffsetDateTime) -> (Change, Result<Reply, Refusal>) {
     booking.apply(command, Known::Unused, &POLICY, now)
 }
 

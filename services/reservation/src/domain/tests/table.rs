@@ -1,9 +1,6 @@
 //! Every command, in every state, before, at and after the deadline.
 
-use super::*;
-use crate_domain::command::Verdict;
-
-use super::super as crate_domain;
+use super::{super::command::Verdict, *};
 
 /// What each command makes of a booking in each state, before the deadline.
 ///
@@ -94,14 +91,12 @@ fn read(cell: &str, booking: &Booking) -> Expected {
         "expired" => verdict(Verdict::Release { expired: deadline }),
         "commit" => verdict(Verdict::Commit),
         "not_due" => verdict(Verdict::NotDue { deadline: DEADLINE }),
-        _ => match what.strip_prefix('!') {
-            Some(to) => Err(Refusal::Illegal { from, to: state(to) }),
-            None => {
-                let path: Vec<StateName> = what.split('>').map(state).collect();
-                steps = std::iter::once(from).chain(path.iter().copied()).zip(path.iter().copied()).collect();
-                Ok(Reply::Done)
-            }
-        },
+        _ if what.starts_with('!') => Err(Refusal::Illegal { from, to: state(&what[1..]) }),
+        _ => {
+            let path: Vec<StateName> = what.split('>').map(state).collect();
+            steps = std::iter::once(from).chain(path.iter().copied()).zip(path.iter().copied()).collect();
+            Ok(Reply::Done)
+        }
     };
     Expected { steps, answer, attempt_moved }
 }
@@ -135,14 +130,19 @@ fn check(row: &str, cells: &[&str], state: StateName, now: OffsetDateTime) {
     let taken: Vec<_> = change.steps.iter().map(|step| (step.from, step.to)).collect();
     assert_eq!(taken, steps, "{context}");
     assert_eq!(after.state.name(), steps.last().map_or(from, |step| step.1), "{context}");
-    assert_eq!(after.history_length, before.history_length + i32::try_from(steps.len()).unwrap(), "{context}");
+    assert_eq!(
+        after.history_length,
+        before.history_length + i32::try_from(steps.len()).unwrap(),
+        "{context}"
+    );
     assert_eq!(change.attempt_moved, expected.attempt_moved, "{context}");
     assert_eq!(after.attempt > before.attempt, expected.attempt_moved, "{context}");
-    if !moved {
-        let (attempt, updated_at) = (after.attempt, if expected.attempt_moved { now } else { aged.updated_at });
-        assert_eq!(after, Booking { attempt, updated_at, ..aged }, "{context}: nothing else may change");
-    } else {
+    if moved || expected.attempt_moved {
         assert_eq!(after.updated_at, now, "{context}");
+    }
+    if !moved {
+        let (attempt, updated_at) = (after.attempt, after.updated_at.max(aged.updated_at));
+        assert_eq!(after, Booking { attempt, updated_at, ..aged }, "{context}: nothing else may change");
     }
 }
 
