@@ -113,6 +113,13 @@ impl<K: FromStr + Display> Page<K> {
         Ok(Self { after, size, token })
     }
 
+    /// With no more rows than `most`, at least 1: for listings whose rows are dear. Callers take short pages as they come.
+    #[must_use]
+    pub fn capped(mut self, most: u16) -> Self {
+        self.size = PageSize(self.size.0.min(most).max(1));
+        self
+    }
+
     /// How many rows to fetch: one more than the page has, which tells whether another page follows.
     #[must_use]
     pub fn limit(&self) -> i64 {
@@ -190,6 +197,15 @@ mod tests {
             }
             prop_assert_eq!(seen, rows.into_iter().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn a_short_page_leads_to_the_next_one() {
+        let page = Page::<u32>::parse(Token::new("ListX", &[]), 1_000, "").unwrap().capped(2);
+        assert_eq!(page.limit(), 3);
+        let (rows, next) = page.cut(vec![1, 2, 3], |&row| row);
+        assert_eq!(rows, [1, 2]);
+        assert_eq!(Token::new("ListX", &[]).read("page_token", &next), Ok(Some(2)));
     }
 
     #[test]

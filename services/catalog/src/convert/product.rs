@@ -108,3 +108,50 @@ pub fn to_proto(product: product::Product) -> Product {
         update_time: Some(time::to_timestamp(product.updated_at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn requests() -> impl Strategy<Value = CreateProductRequest> {
+        let texts = ("[a-zA-Z0-9-]{1,64}", "\\PC{1,200}", "\\PC{0,80}");
+        let numbers = (0_i64..=1_000_000_000_000, 0_i64..=1_000_000_000_000);
+        (any::<u128>(), texts, numbers, prop::option::of(100_i64..=86_400_000)).prop_map(
+            |(id, texts, numbers, ttl)| {
+                let product = Product {
+                    sku: texts.0,
+                    display_name: texts.1,
+                    description: texts.2,
+                    price: Some(proto::catalog::Money {
+                        currency_code: "EUR".to_owned(),
+                        minor_units: numbers.0,
+                    }),
+                    on_hand: numbers.1,
+                    hold_ttl: ttl.map(time::to_duration_ms),
+                    ..Product::default()
+                };
+                let product_id = uuid::Uuid::from_u128(id).to_string();
+                CreateProductRequest { product_id, product: Some(product) }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_as_it_was_understood_is_understood_the_same(request in requests()) {
+            let product = new(&request).unwrap();
+            prop_assert_eq!(new(&to_request(&product)), Ok(product));
+        }
+
+        #[test]
+        fn what_the_server_decides_makes_no_difference_to_a_request(request in requests(), held: i64, etag: String) {
+            let mut dressed = request.clone();
+            dressed.product_id.make_ascii_uppercase();
+            let product = dressed.product.as_mut().unwrap();
+            (product.held, product.sold, product.available, product.etag) = (held, held, held, etag);
+            prop_assert_eq!(new(&dressed), new(&request));
+        }
+    }
+}

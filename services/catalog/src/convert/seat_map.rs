@@ -127,3 +127,39 @@ pub fn to_proto(seat_map: seat_map::SeatMap) -> SeatMap {
         update_time: Some(time::to_timestamp(seat_map.updated_at)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proto::catalog::Money;
+
+    use super::*;
+
+    fn seats(count: usize) -> Vec<Seat> {
+        let price = Money { currency_code: "EUR".to_owned(), minor_units: 100 };
+        let seat =
+            |i| Seat { label: format!("S{i}"), number: 7, price: Some(price.clone()), ..Seat::default() };
+        (0..count).map(seat).collect()
+    }
+
+    fn request(seats: Vec<Seat>) -> CreateSeatMapRequest {
+        let seat_map = SeatMap { display_name: "Flight".to_owned(), ..SeatMap::default() };
+        CreateSeatMapRequest { seat_map_id: String::new(), seat_map: Some(seat_map), seats }
+    }
+
+    #[test]
+    fn a_request_as_it_was_understood_is_understood_the_same() {
+        let seat_map = new(&request(seats(10_000))).unwrap();
+        assert_eq!(new(&to_request(&seat_map)), Ok(seat_map));
+    }
+
+    #[test]
+    fn every_bad_seat_is_named_by_its_place() {
+        let mut bad = seats(4);
+        bad[1].label = "S0".to_owned();
+        bad[2].price = None;
+        bad[3].price = Some(Money { currency_code: "USD".to_owned(), minor_units: -1 });
+        let violations = new(&request(bad)).unwrap_err();
+        let fields: Vec<_> = violations.fields().collect();
+        assert_eq!(fields, ["seats[1].label", "seats[2].price", "seats[3].price.minor_units"]);
+    }
+}

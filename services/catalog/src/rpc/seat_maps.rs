@@ -23,6 +23,9 @@ use crate::{
     store::{RequestHash, seat_maps as store, seats},
 };
 
+/// The most maps of a page: the seats of each are counted, 10,000 at most.
+const MAX_PAGE: u16 = 200;
+
 pub(super) async fn create(
     pool: &PgPool,
     request: &CreateSeatMapRequest,
@@ -64,7 +67,8 @@ pub(super) async fn list(
     pool: &PgPool,
     request: &ListSeatMapsRequest,
 ) -> Result<ListSeatMapsResponse, Error> {
-    let page = Page::parse(Token::new("ListSeatMaps", &[]), request.page_size, &request.page_token)?;
+    let page = Page::parse(Token::new("ListSeatMaps", &[]), request.page_size, &request.page_token)?
+        .capped(MAX_PAGE);
     let seat_maps = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
     let (seat_maps, next_page_token) = page.cut(seat_maps, |seat_map| seat_map.id);
     let seat_maps = seat_maps.into_iter().map(convert::to_proto).collect();
