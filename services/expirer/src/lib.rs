@@ -1,1 +1,105 @@
-//! Carries verdicts on holds that fall due from reservation to catalog.
+//! The expirer carries verdicts on holds that fall due from reservation to catalog. It owns no data and decides nothing:
+//! any number of replicas may run, in any order, and repeat whatever they like.
+//!
+//! Two sources tell it which holds to ask about: timers that come back from RabbitMQ's lanes ([`timers`]), and the sweep
+//! of what the catalog finds overdue ([`sweep`]). Both go through the same [`settler`]: ResolveHolds, then SettleHolds.
+
+mod clock;
+mod config;
+mod failure;
+mod health;
+mod metrics;
+mod parking;
+mod schedule;
+mod settler;
+mod sweep;
+mod timers;
+mod verdict;
+
+use std::{sync::Arc, time::Duration};
+
+use amqp::Broker;
+use anyhow::Context as _;
+use proto::{
+    catalog::hold_service_client::HoldServiceClient,
+    reservation::settlement_service_client::SettlementServiceClient,
+};
+use server::Health;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use config::Config;
+
+use crate::{
+    clock::Clock, metrics::Metrics, parking::Parking, settler::Settler, sweep::Sweep, timers::Timers,
+};
+
+/// The catalog's internal API.
+type Catalog = HoldServiceClient<server::Channel>;
+/// Reservation's internal API.
+type Reservation = SettlementServiceClient<server::Channel>;
+
+/// How long a call to reservation or catalog may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Works until `stop`, then finishes what is in hand. Waits for whatever is not there yet, saying so.
+///
+/// # Errors
+/// A URL is malformed, or the accepting of connections failed for good.
+pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let health =
+        Health::new(&[]).require(health::BROKER).require(health::RESERVATION).require(health::CATALOG);
+    let catalog = Catalog::new(server::channel(&config.catalog_url, CALL_TIMEOUT)?);
+    let reservation = Reservation::new(server::channel(&config.reservation_url, CALL_TIMEOUT)?);
+    // The connections, the clock and the answers over HTTP outlive the work.
+    let background = CancellationToken::new();
+    let broker = |name| Broker::start(name, &config.amqp, background.clone()).context("set up RabbitMQ");
+    let (consuming, parking) = (broker("expirer")?, broker("expirer parking")?);
+
+    let metrics = Arc::new(Metrics::new());
+    let clock = Clock::default();
+    let settler = Settler::start(
+        reservation.clone(),
+        catalog.clone(),
+        clock.clone(),
+        Arc::clone(&metrics),
+        config.review_grace(),
+    );
+    let sweep = Sweep {
+        catalog,
+        reservation: reservation.clone(),
+        settler: settler.clone(),
+        health: health.clone(),
+        metrics: Arc::clone(&metrics),
+    };
+    let timers = Arc::new(Timers {
+        settler,
+        clock: clock.clone(),
+        parking: Parking::start(&parking),
+        lanes: consuming.lanes().clone(),
+        metrics,
+    });
+
+    let (work, rest) = (TaskTracker::new(), TaskTracker::new());
+    rest.spawn(health::watch_broker([consuming.clone(), parking], health.clone(), background.clone()));
+    rest.spawn(clock.learn(reservation, health.clone(), background.clone()));
+    work.spawn(sweep.run(config.sweep_interval(), stop.clone()));
+    work.spawn(timers.run(consuming, config.prefetch, stop.clone()));
+    work.close();
+    rest.close();
+
+    let serving = async {
+        let served = server::serve_http(http, health.clone(), background.clone()).await;
+        stop.cancel();
+        served
+    };
+    let ending = async {
+        stop.cancelled().await;
+        health.drain();
+        work.wait().await;
+        background.cancel();
+        rest.wait().await;
+    };
+    let (served, ()) = tokio::join!(serving, ending);
+    served
+}

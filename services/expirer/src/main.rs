@@ -1,1 +1,16 @@
-fn main() {}
+//! The expirer: boot only.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use expirer::{Config, serve};
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let _telemetry = telemetry::init("expirer", &config.telemetry)?;
+    let http = TcpListener::bind(config.http_listen)
+        .await
+        .with_context(|| format!("bind the HTTP address {}", config.http_listen))?;
+    serve(http, &config, server::on_terminate()).await
+}

@@ -1,0 +1,57 @@
+//! What can be set.
+
+use std::{net::SocketAddr, time::Duration};
+
+use amqp::AmqpConfig;
+use telemetry::TelemetryConfig;
+
+/// What can be set.
+#[derive(clap::Parser, Clone, Debug)]
+#[command(name = "expirer", version, about = "Carries Holdfast's verdicts on holds that fall due")]
+pub struct Config {
+    /// Where to serve health and metrics over HTTP.
+    #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8083", value_name = "ADDRESS")]
+    pub http_listen: SocketAddr,
+    /// The catalog.
+    #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
+    pub catalog_url: String,
+    /// Reservation.
+    #[arg(
+        long,
+        env = "HOLDFAST_RESERVATION_URL",
+        default_value = "http://127.0.0.1:50052",
+        value_name = "URL"
+    )]
+    pub reservation_url: String,
+    /// How long to rest between two sweeps, in milliseconds: the most that a hold without a timer is late, with the
+    /// catalog's grace on top.
+    #[arg(long, env = "HOLDFAST_SWEEP_INTERVAL_MS", default_value_t = 2_000, value_name = "MS",
+          value_parser = clap::value_parser!(u32).range(10..=3_600_000))]
+    pub sweep_interval_ms: u32,
+    /// How long after its new deadline the sweep asks again about an overdue hold that was not due, in milliseconds.
+    #[arg(long, env = "HOLDFAST_REVIEW_GRACE_MS", default_value_t = 1_000, value_name = "MS",
+          value_parser = clap::value_parser!(u32).range(..=86_400_000))]
+    pub review_grace_ms: u32,
+    /// The most timer messages in hand at a time. Bounds the memory: a message has up to 1,000 holds.
+    #[arg(long, env = "HOLDFAST_PREFETCH", default_value_t = 500, value_name = "MESSAGES",
+          value_parser = clap::value_parser!(u16).range(1..=2_000))]
+    pub prefetch: u16,
+    /// RabbitMQ.
+    #[command(flatten)]
+    pub amqp: AmqpConfig,
+    /// Logs and traces.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+impl Config {
+    /// The rest between two sweeps.
+    pub(crate) fn sweep_interval(&self) -> Duration {
+        Duration::from_millis(self.sweep_interval_ms.into())
+    }
+
+    /// The grace of the sweep.
+    pub(crate) fn review_grace(&self) -> Duration {
+        Duration::from_millis(self.review_grace_ms.into())
+    }
+}

@@ -1,0 +1,201 @@
+//! ResolveHolds, then SettleHolds: the one way in which holds get settled, for timers and sweep alike, in natural batches.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use batch::{BatchLimits, Batcher};
+use proto::{
+    catalog::{HoldKey, SettleHold, SettleHoldsRequest, SettleOutcome},
+    reservation::ResolveHoldsRequest,
+};
+use time::OffsetDateTime;
+use tracing::Instrument as _;
+
+use crate::{
+    Catalog, Reservation,
+    clock::Clock,
+    failure::Failure,
+    metrics::Metrics,
+    verdict::{Decision, Path},
+};
+
+/// A chunk has up to 50 holds: so a batch has up to 5,000.
+const LIMITS: BatchLimits = BatchLimits { max_batch: 100, queue: 10_000, in_flight: 4 };
+
+/// Holds to ask about.
+#[derive(Clone, Debug)]
+struct Ask {
+    path: Path,
+    keys: Vec<HoldKey>,
+}
+
+/// A hold that is not due. All others of the question are settled.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct NotDue {
+    /// The hold.
+    pub(crate) key: HoldKey,
+    /// Its deadline now.
+    pub(crate) expires_at: OffsetDateTime,
+    /// When to ask again at the earliest.
+    pub(crate) due_at: Instant,
+}
+
+/// Settles holds. Clones share the batches.
+#[derive(Clone, Debug)]
+pub(crate) struct Settler {
+    batches: Batcher<Ask, Result<Vec<NotDue>, Failure>>,
+}
+
+impl Settler {
+    /// Starts to.
+    pub(crate) fn start(
+        reservation: Reservation,
+        catalog: Catalog,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+        review_grace: Duration,
+    ) -> Self {
+        let calls = Calls { reservation, catalog, clock, metrics, review_grace };
+        Self {
+            batches: Batcher::start("settle", LIMITS, move |asks: Vec<Ask>| {
+                let calls = calls.clone();
+                let span = tracing::info_span!("job.settle", questions = asks.len());
+                async move { calls.answer(asks).await }.instrument(span)
+            }),
+        }
+    }
+
+    /// Gets verdicts on these holds and carries them over. Returns those that are not due; the others are settled.
+    pub(crate) async fn settle(&self, path: Path, keys: Vec<HoldKey>) -> Result<Vec<NotDue>, Failure> {
+        self.batches.submit(Ask { path, keys }).await?
+    }
+}
+
+/// What a batch needs.
+#[derive(Clone)]
+struct Calls {
+    reservation: Reservation,
+    catalog: Catalog,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    review_grace: Duration,
+}
+
+impl Calls {
+    /// Answers all together. If they are refused, each on its own: a bad one does not fail its neighbours.
+    async fn answer(mut self, asks: Vec<Ask>) -> Vec<Result<Vec<NotDue>, Failure>> {
+        match self.settle(&asks).await {
+            Ok(answers) => answers.into_iter().map(Ok).collect(),
+            Err(failure @ Failure::Defect(_)) if asks.len() > 1 => {
+                tracing::warn!(%failure, "a batch was refused: its questions go one by one");
+                let mut answers = Vec::with_capacity(asks.len());
+                for ask in asks {
+                    answers.push(
+                        self.settle(&[ask]).await.map(|answers| answers.into_iter().flatten().collect()),
+                    );
+                }
+                answers
+            }
+            Err(failure) => {
+                tracing::debug!(%failure, "a batch failed");
+                vec![Err(failure); asks.len()]
+            }
+        }
+    }
+
+    /// Both calls. What the second one did, when it fails, is unknown, and asked again it does no harm.
+    async fn settle(&mut self, asks: &[Ask]) -> Result<Vec<Vec<NotDue>>, Failure> {
+        let holds: Vec<(Path, &HoldKey)> =
+            asks.iter().flat_map(|ask| ask.keys.iter().map(|key| (ask.path, key))).collect();
+        let decisions = self.resolve(&holds).await?;
+        let answered = Instant::now();
+        let outcomes = self.carry_over(&holds, &decisions).await?;
+        self.measure(&holds, &decisions, &outcomes);
+
+        let mut decided = holds.into_iter().zip(decisions);
+        let answers = asks.iter().map(|ask| {
+            let own = decided.by_ref().take(ask.keys.len());
+            own.filter_map(|((_, key), decision)| match decision {
+                Decision::NotDue { left, expires_at } => {
+                    Some(NotDue { key: key.clone(), expires_at, due_at: answered + left })
+                }
+                Decision::Release(_) | Decision::Commit => None,
+            })
+            .collect()
+        });
+        Ok(answers.collect())
+    }
+
+    /// The decision on each hold.
+    async fn resolve(&mut self, holds: &[(Path, &HoldKey)]) -> Result<Vec<Decision>, Failure> {
+        let keys = holds.iter().map(|(_, key)| (*key).clone()).collect();
+        let response = self.reservation.resolve_holds(ResolveHoldsRequest { keys }).await;
+        let verdicts = response.map_err(|status| Failure::of("reservation", &status))?.into_inner().verdicts;
+        if verdicts.len() != holds.len() {
+            return Err(Failure::nonsense(
+                "reservation",
+                "as many verdicts as holds were asked for, others came",
+            ));
+        }
+        let decisions: Option<Vec<_>> = verdicts.iter().map(Decision::parse).collect();
+        decisions.ok_or_else(|| Failure::nonsense("reservation", "a verdict makes no sense"))
+    }
+
+    /// Tells the catalog. Returns the outcome for each hold that it was told of.
+    async fn carry_over(
+        &mut self,
+        holds: &[(Path, &HoldKey)],
+        decisions: &[Decision],
+    ) -> Result<Vec<Option<SettleOutcome>>, Failure> {
+        let settlements: Vec<_> = holds
+            .iter()
+            .zip(decisions)
+            .map(|((path, key), decision)| {
+                let verdict = decision.settlement(*path, self.review_grace)?;
+                Some(SettleHold { key: Some((*key).clone()), verdict: Some(verdict) })
+            })
+            .collect();
+        let told: Vec<_> = settlements.iter().flatten().cloned().collect();
+        if told.is_empty() {
+            return Ok(vec![None; holds.len()]);
+        }
+        let count = told.len();
+        let response = self.catalog.settle_holds(SettleHoldsRequest { holds: told }).await;
+        let response = response.map_err(|status| Failure::of("catalog", &status))?.into_inner();
+        if response.outcomes.len() != count {
+            return Err(Failure::nonsense("catalog", "as many outcomes as verdicts were told, others came"));
+        }
+        let mut outcomes = response.outcomes();
+        Ok(settlements.iter().map(|settlement| settlement.as_ref().and_then(|_| outcomes.next())).collect())
+    }
+
+    fn measure(
+        &self,
+        holds: &[(Path, &HoldKey)],
+        decisions: &[Decision],
+        outcomes: &[Option<SettleOutcome>],
+    ) {
+        let now = Instant::now();
+        for (((path, key), decision), outcome) in holds.iter().zip(decisions).zip(outcomes) {
+            self.metrics.verdict(*path, *decision, *outcome);
+            match (decision, outcome) {
+                (Decision::Release(Some(deadline)), Some(SettleOutcome::Settled)) => {
+                    if let Some(lag) = self.clock.since(*deadline, now) {
+                        self.metrics.released(*path, lag);
+                    }
+                }
+                (_, Some(SettleOutcome::Unknown)) => {
+                    let HoldKey { booking_id, attempt } = key;
+                    tracing::warn!(
+                        booking_id,
+                        attempt,
+                        "the catalog knows nothing of a hold that has a verdict"
+                    );
+                }
+                _ => {}
+            }
+        }
+    }
+}

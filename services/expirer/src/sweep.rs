@@ -1,0 +1,116 @@
+//! The sweep: finds overdue holds without any message, and abandoned drafts. It needs no broker.
+//!
+//! It closes every hole that messages leave: a timer that was lost, an expirer that died on the way, a hold whose booking
+//! was never recorded.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::join_all;
+use proto::{
+    catalog::{HoldKey, ListOverdueHoldsRequest},
+    reservation::ExpireDraftsRequest,
+};
+use server::{Health, PartState};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::{
+    Catalog, Reservation, failure::Failure, health, metrics::Metrics, schedule, settler::Settler,
+    verdict::Path,
+};
+
+/// Holds or drafts in one page.
+const PAGE: i32 = 500;
+
+/// Sweeps.
+pub(crate) struct Sweep {
+    /// Knows what is overdue.
+    pub(crate) catalog: Catalog,
+    /// Knows the drafts.
+    pub(crate) reservation: Reservation,
+    /// Settles what is found.
+    pub(crate) settler: Settler,
+    /// Hears whether the catalog is there.
+    pub(crate) health: Health,
+    /// Counts.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Sweep {
+    /// Sweeps, rests, and sweeps again, until `stop`.
+    pub(crate) async fn run(mut self, interval: Duration, stop: CancellationToken) {
+        let mut failing = false;
+        loop {
+            let span = tracing::info_span!("job.sweep");
+            let swept = tokio::select! {
+                swept = self.sweep().instrument(span) => swept,
+                () = stop.cancelled() => return,
+            };
+            match &swept {
+                Err(failure) if !failing => tracing::warn!(%failure, "the sweep was cut short"),
+                Err(failure) => tracing::debug!(%failure, "the sweep was cut short again"),
+                Ok(()) if failing => tracing::info!("the sweep goes through again"),
+                Ok(()) => {}
+            }
+            failing = swept.is_err();
+            tokio::select! {
+                () = sleep(interval) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Holds first: drafts keep nobody from buying.
+    async fn sweep(&mut self) -> Result<(), Failure> {
+        let holds = self.sweep_holds().await;
+        let drafts = self.sweep_drafts().await;
+        holds.and(drafts)
+    }
+
+    async fn sweep_holds(&mut self) -> Result<(), Failure> {
+        let mut last: Option<HoldKey> = None;
+        loop {
+            let keys = self.overdue().await?;
+            self.metrics.found(keys.len());
+            for answer in
+                join_all(schedule::chunks(&keys).map(|chunk| self.settler.settle(Path::Sweep, chunk))).await
+            {
+                answer?;
+            }
+            if keys.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                return Ok(());
+            }
+            let first = keys.into_iter().next();
+            if first == last {
+                return Err(Failure::nonsense("catalog", "a settled hold is listed as overdue"));
+            }
+            last = first;
+        }
+    }
+
+    async fn overdue(&mut self) -> Result<Vec<HoldKey>, Failure> {
+        match self.catalog.list_overdue_holds(ListOverdueHoldsRequest { limit: PAGE }).await {
+            Ok(response) => {
+                self.health.set(health::CATALOG, PartState::Up);
+                Ok(response.into_inner().keys)
+            }
+            Err(status) => {
+                self.health.set(health::CATALOG, PartState::Down(status.message().to_owned()));
+                Err(Failure::of("catalog", &status))
+            }
+        }
+    }
+
+    async fn sweep_drafts(&mut self) -> Result<(), Failure> {
+        loop {
+            let response = self.reservation.expire_drafts(ExpireDraftsRequest { limit: PAGE }).await;
+            let expired =
+                response.map_err(|status| Failure::of("reservation", &status))?.into_inner().expired;
+            self.metrics.drafts(u64::try_from(expired).unwrap_or(0));
+            if expired < PAGE {
+                return Ok(());
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One timer message, from its arrival to its acknowledgement.
+
+use std::{sync::Arc, time::Instant};
+
+use amqp::{Delivery, Message, Poison, Timer};
+use futures::{StreamExt as _, future, stream::FuturesUnordered};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use super::Timers;
+use crate::{
+    failure::{self, Failure},
+    schedule::{self, Chunk, Pending, Plan},
+    settler::NotDue,
+    verdict::Path,
+};
+
+/// How often a hold is asked about whose question is refused, before its message is put aside.
+const MAX_REFUSALS: usize = 5;
+
+/// Why a message was not finished.
+enum Unfinished {
+    /// There was no more time: it comes again.
+    Stopped,
+    /// Somebody refuses to handle it.
+    Refused(Failure),
+}
+
+/// Handles one message.
+pub(super) struct Handler {
+    pub(super) timers: Arc<Timers>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Handler {
+    pub(super) async fn handle(self, delivery: Delivery) {
+        let timers = match delivery.timers() {
+            Ok(timers) => timers,
+            Err(poison) => {
+                report(&poison);
+                self.timers.metrics.poison();
+                return delivery.park().await;
+            }
+        };
+        let span = tracing::info_span!("job.expire", holds = timers.len());
+        if let Some(traceparent) = delivery.traceparent() {
+            telemetry::propagation::link(&span, traceparent);
+        }
+        let finished = self.finish(timers, delivery.traceparent()).instrument(span).await;
+        match finished {
+            Ok(()) => delivery.ack().await,
+            Err(Unfinished::Stopped) => {}
+            Err(Unfinished::Refused(failure)) => {
+                tracing::error!(%failure, "a message that is refused goes to holds.parked; the sweep takes over");
+                self.timers.metrics.poison();
+                delivery.park().await;
+            }
+        }
+    }
+
+    /// Settles every hold, or parks it again.
+    async fn finish(&self, timers: Vec<Timer>, traceparent: Option<&str>) -> Result<(), Unfinished> {
+        let now = Instant::now();
+        let clock = &self.timers.clock;
+        let pending = timers
+            .into_iter()
+            .map(|timer| Pending { left: clock.left(timer.expires_at, now), timer })
+            .collect();
+        let mut asking = FuturesUnordered::new();
+        let mut plan = schedule::plan(pending, &self.timers.lanes);
+        loop {
+            let Plan { park, ask } = plan;
+            let messages = park.iter().map(|(route, timers)| Message::timer(*route, timers, traceparent));
+            future::try_join_all(messages.map(|message| self.park(message))).await?;
+            self.timers.metrics.parked(park.iter().map(|(_, timers)| timers.len()).sum());
+            asking.extend(ask.into_iter().map(|chunk| self.ask(chunk)));
+            let Some(not_due) = asking.next().await else { return Ok(()) };
+            plan = schedule::plan(again(not_due?), &self.timers.lanes);
+        }
+    }
+
+    /// Waits for the time of a chunk, and settles it for as long as that takes.
+    async fn ask(&self, Chunk { keys, wait }: Chunk) -> Result<Vec<NotDue>, Unfinished> {
+        if !wait.is_zero() {
+            tokio::select! {
+                () = sleep(wait) => {}
+                () = self.stop.cancelled() => return Err(Unfinished::Stopped),
+            }
+        }
+        let attempt = || {
+            let (settler, keys) = (self.timers.settler.clone(), keys.clone());
+            async move { settler.settle(Path::Timer, keys).await }
+        };
+        self.insist(attempt).await
+    }
+
+    async fn park(&self, message: Message) -> Result<(), Unfinished> {
+        let attempt = || {
+            let (parking, message) = (self.timers.parking.clone(), message.clone());
+            async move { parking.park(message).await }
+        };
+        self.insist(attempt).await
+    }
+
+    /// Tries until it succeeds: through any outage, but only so often against a refusal.
+    async fn insist<T, Fut>(&self, attempt: impl Fn() -> Fut) -> Result<T, Unfinished>
+    where
+        Fut: Future<Output = Result<T, Failure>>,
+    {
+        let mut refusals = 0;
+        for delay in failure::delays() {
+            match attempt().await {
+                Ok(done) => return Ok(done),
+                Err(Failure::Outage(_)) => {}
+                Err(failure @ Failure::Defect(_)) => {
+                    refusals += 1;
+                    if refusals == MAX_REFUSALS {
+                        return Err(Unfinished::Refused(failure));
+                    }
+                }
+            }
+            tokio::select! {
+                () = sleep(delay) => {}
+                () = self.stop.cancelled() => return Err(Unfinished::Stopped),
+            }
+        }
+        Err(Unfinished::Stopped)
+    }
+}
+
+fn report(poison: &Poison) {
+    let error: &dyn std::error::Error = poison;
+    tracing::error!(error, "a message that nobody can handle goes to holds.parked");
+}
+
+/// What was not due, as timers with the time that is left by now.
+fn again(not_due: Vec<NotDue>) -> Vec<Pending> {
+    let now = Instant::now();
+    let pending = |NotDue { key, expires_at, due_at }: NotDue| Pending {
+        left: due_at.saturating_duration_since(now),
+        timer: Timer { key, expires_at },
+    };
+    not_due.into_iter().map(pending).collect()
+}
