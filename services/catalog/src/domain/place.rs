@@ -255,3 +255,6 @@ fn total_units(hold: &Hold, wanted: ProductId) -> i64 {
     };
     hold.lines.iter().map(units).sum()
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,6 +1,9 @@
 //! The decision on a batch of verdicts: what each makes of its hold, and what that gives back or sells. Pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    hash::BuildHasher,
+};
 
 use super::{
     hold::{Hold, HoldKey, HoldState, Item, SeatKey},
@@ -62,7 +65,10 @@ pub struct Decision {
 
 /// Decides the batch; several verdicts on one hold count in their order.
 #[must_use]
-pub fn decide(mut holds: HashMap<HoldKey, Hold>, verdicts: &[(HoldKey, Verdict)]) -> Decision {
+pub fn decide<S: BuildHasher>(
+    mut holds: HashMap<HoldKey, Hold, S>,
+    verdicts: &[(HoldKey, Verdict)],
+) -> Decision {
     let mut decision = Decision::default();
     for (key, verdict) in verdicts {
         let outcome = match holds.get_mut(key) {
@@ -109,3 +115,6 @@ fn settle(hold: &mut Hold, verdict: Verdict, writes: &mut Writes) -> Outcome {
     writes.reviews.remove(&hold.key);
     Outcome::Settled
 }
+
+#[cfg(test)]
+mod tests;
