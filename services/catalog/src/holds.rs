@@ -48,8 +48,8 @@ impl UnitOfWork for Place<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let shelf = self.look(conn).await?;
-        let place::Decision { outcomes, writes } = place::decide(shelf, self.requests);
+        let found = self.look(conn).await?;
+        let place::Decision { outcomes, writes } = place::decide(found, self.requests);
         if !writes.products.is_empty() {
             shelf::take_products(conn, &writes.products).await?;
         }

@@ -110,7 +110,7 @@ fn verdict(i: usize, hold: &pb::SettleHold) -> Result<(HoldKey, Verdict), Violat
         pb::settle_hold::Verdict::Release(_) => Ok(Verdict::Release),
         pb::settle_hold::Verdict::Commit(_) => Ok(Verdict::Commit),
         pb::settle_hold::Verdict::ReviewAfter(after) => {
-            let ms = api::time::from_duration(after).map(|after| after.whole_milliseconds());
+            let ms = api::time::from_duration(after).map(time::Duration::whole_milliseconds);
             let ms = ms.and_then(|ms| i64::try_from(ms).ok()).filter(|ms| REVIEW_AFTER_MS.contains(ms));
             let path = format_args!("holds[{i}].review_after");
             ms.map(Verdict::ReviewAfter).ok_or_else(|| Violation::new(path, "must be 0 to 48 hours"))
@@ -120,16 +120,17 @@ fn verdict(i: usize, hold: &pb::SettleHold) -> Result<(HoldKey, Verdict), Violat
 }
 
 /// The outcome of placing a hold.
+#[must_use]
 pub fn place_outcome(outcome: place::Outcome) -> pb::PlaceHoldOutcome {
     use pb::place_hold_outcome::Outcome;
     let outcome = match outcome {
-        place::Outcome::Placed(hold) => Outcome::Placed(placed(hold)),
+        place::Outcome::Placed(hold) => Outcome::Placed(placed(&hold)),
         place::Outcome::Refused { reason, line } => Outcome::Refused(refused(reason, line)),
     };
     pb::PlaceHoldOutcome { outcome: Some(outcome) }
 }
 
-fn placed(hold: Hold) -> pb::PlacedHold {
+fn placed(hold: &Hold) -> pb::PlacedHold {
     let state = match hold.state {
         HoldState::Active => pb::HoldState::Active,
         HoldState::Committed => pb::HoldState::Committed,
@@ -175,6 +176,7 @@ fn refused(reason: Refusal, line: Option<usize>) -> pb::RefusedHold {
 }
 
 /// The outcome of a verdict.
+#[must_use]
 pub const fn settle_outcome(outcome: settle::Outcome) -> pb::SettleOutcome {
     match outcome {
         settle::Outcome::Settled => pb::SettleOutcome::Settled,
@@ -184,6 +186,7 @@ pub const fn settle_outcome(outcome: settle::Outcome) -> pb::SettleOutcome {
 }
 
 /// The name of a hold.
+#[must_use]
 pub fn encode_key(key: HoldKey) -> pb::HoldKey {
     pb::HoldKey { booking_id: key.booking_id.to_string(), attempt: key.attempt }
 }
