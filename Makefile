@@ -46,7 +46,7 @@ demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, an
 	@$(HOLDFAST) demo
 
 test: ## Format, lint, check and run all tests, against servers that it starts itself
-	@scripts/install.sh toolchain servers buf
+	@scripts/install.sh toolchain servers buf grpcurl
 	$(call step,format,cargo fmt --all --check)
 	$(call step,buf lint,$(BUF) lint)
 	$(call step,dependencies (cargo deny),if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo '    skipped: cargo-deny is not installed'; fi)

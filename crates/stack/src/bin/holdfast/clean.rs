@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 use crate::down;
+use crate::output::line;
 use crate::running::{Running, Turn};
 
 /// Removes the folder, and the database where it had to live elsewhere.
 pub(crate) fn run(home: &Path) -> Result<()> {
     if !home.exists() {
-        println!("There is nothing to remove.");
+        line("There is nothing to remove.");
         return Ok(());
     }
     let _turn = Turn::take(home)?;
@@ -24,6 +25,6 @@ pub(crate) fn run(home: &Path) -> Result<()> {
         fs::remove_dir_all(&elsewhere).with_context(|| format!("remove {}", elsewhere.display()))?;
     }
     fs::remove_dir_all(home).with_context(|| format!("remove {}", home.display()))?;
-    println!("Removed {}.", home.display());
+    line(format_args!("Removed {}.", home.display()));
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::client::{Clients, block_on};
 use crate::running::Running;
 
 use self::shop::Shop;
+use crate::output::line;
 
 /// Plays every story on goods of its own, which it takes off sale at the end, whatever happened.
 pub(crate) fn run(home: &Path) -> Result<()> {
@@ -20,15 +21,13 @@ pub(crate) fn run(home: &Path) -> Result<()> {
     block_on(async {
         let clients = Clients::connect(&running.ports).await.context("`make status` shows what is wrong")?;
         let shop = Shop::open(clients).await?;
-        println!("Holds of a few seconds are asked for here, so that nobody has to wait;");
-        println!("without that a product is held for 60 seconds and a seat for 10 minutes.");
+        line("Holds of a few seconds are asked for here, so that nobody has to wait;");
+        line("without that a product is held for 60 seconds and a seat for 10 minutes.");
         let played = play(&shop, running.ports.expirer_http).await;
         let closed = shop.close().await;
         played?;
         closed.context("clean up after the demo")?;
-        println!(
-            "\nAll as it should be. What the demo sold is off sale again; your own data was not touched."
-        );
+        line("\nAll as it should be. What the demo sold is off sale again; your own data was not touched.");
         Ok(())
     })
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use stack::{Process, Signal};
 
+use crate::output::line;
 use crate::running::{MemberKind, Running, Turn};
 
 /// How long each may take before it is killed.
@@ -15,11 +16,11 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) fn run(home: &Path) -> Result<()> {
     let _turn = Turn::take(home)?;
     let Some(running) = Running::load(home)? else {
-        println!("Holdfast is not running.");
+        line("Holdfast is not running.");
         return Ok(());
     };
     stop(home, &running)?;
-    println!("Holdfast is down. Its data is kept: `make up` goes on with it, `make clean` removes it.");
+    line("Holdfast is down. Its data is kept: `make up` goes on with it, `make clean` removes it.");
     Ok(())
 }
 
@@ -35,7 +36,11 @@ pub(crate) fn stop(home: &Path, running: &Running) -> Result<()> {
         };
         process.end(signal, LIMIT);
         if member.kind != MemberKind::Epmd {
-            println!("  {:<28} {:>6.1} s", format!("{} stopped", member.name), start.elapsed().as_secs_f64());
+            line(format_args!(
+                "  {:<28} {:>6.1} s",
+                format!("{} stopped", member.name),
+                start.elapsed().as_secs_f64()
+            ));
         }
     }
     Running::remove(home)

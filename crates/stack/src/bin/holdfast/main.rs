@@ -6,6 +6,7 @@ mod demo;
 mod demo_data;
 mod down;
 mod logs;
+mod output;
 mod ports;
 mod psql;
 mod running;

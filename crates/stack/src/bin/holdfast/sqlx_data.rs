@@ -12,6 +12,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::output::line;
 use anyhow::{Context, Result, bail, ensure};
 use clap::Subcommand;
 use serde_json::{Deserializer, Value};
@@ -39,7 +40,7 @@ pub(crate) fn run(action: Action) -> Result<()> {
         let made = make(schema, &postgres.fresh(schema)?)?;
         let dir = service.join(".sqlx");
         let committed = read(&dir)?;
-        println!("{}: {} queries", dir.display(), made.len());
+        line(format_args!("{}: {} queries", dir.display(), made.len()));
         match action {
             _ if made == committed => {}
             Action::Prepare => write(&service, &dir, &made)?,

@@ -6,16 +6,17 @@ use std::process::ExitCode;
 use anyhow::Result;
 use stack::{http, port};
 
+use crate::output::line;
 use crate::running::{Member, MemberKind, Running};
 
 /// Prints a line per process; fails when not all are ready.
 pub(crate) fn run(home: &Path) -> Result<ExitCode> {
     let Some(running) = Running::load(home)? else {
-        println!("Holdfast is not running: `make up` starts it.");
+        line("Holdfast is not running: `make up` starts it.");
         return Ok(ExitCode::FAILURE);
     };
     let mut all_ready = true;
-    println!("{:<14} {:>7}  {:<46} state", "part", "pid", "address");
+    line(format_args!("{:<14} {:>7}  {:<46} state", "part", "pid", "address"));
     for member in running.members.iter().filter(|member| member.kind != MemberKind::Epmd) {
         let state = state(&running, member);
         all_ready &= state.is_ok();
@@ -23,10 +24,15 @@ pub(crate) fn run(home: &Path) -> Result<ExitCode> {
             Ok(()) => "ready".to_owned(),
             Err(why) => why,
         };
-        println!("{:<14} {:>7}  {:<46} {text}", member.name, member.id.pid(), address(&running, member));
+        line(format_args!(
+            "{:<14} {:>7}  {:<46} {text}",
+            member.name,
+            member.id.pid(),
+            address(&running, member)
+        ));
     }
     if !all_ready {
-        println!("`make logs` shows why; `make up` starts again what has ended.");
+        line("`make logs` shows why; `make up` starts again what has ended.");
     }
     Ok(if all_ready { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::client::Clients;
 use crate::demo_data::{CONCERT, FLIGHT};
+use crate::output::line;
 use crate::ports::PortOptions;
 
 const BOOKINGS: &str = "holdfast.reservation.v1.BookingService";
@@ -31,27 +32,27 @@ pub(crate) async fn print(clients: &Clients, ports: &PortOptions) -> Result<()> 
     let pay = json!({ "booking_id": seat_booking, "payment_id": payment, "success": true });
 
     let grpc = Grpcurl { program: program("grpcurl"), ports };
-    println!("\nTry it (copy and paste):\n");
-    println!("# Seat {seat}: held for 10 minutes, paid for, refunded; then it is free again");
+    line("\nTry it (copy and paste):\n");
+    line(format_args!("# Seat {seat}: held for 10 minutes, paid for, refunded; then it is free again"));
     grpc.print("CreateBooking", &hold_seat);
     grpc.print("GetBooking", &by_id(&seat_booking));
     grpc.print("PayBooking", &pay);
     grpc.print("RefundBooking", &by_id(&seat_booking));
     grpc.print("ListBookings", &json!({ "customer_id": "ada", "page_size": 5 }));
-    println!("\n# Five concert tickets, for 10 seconds: 95 are left, and then 100 again, by themselves");
+    line("\n# Five concert tickets, for 10 seconds: 95 are left, and then 100 again, by themselves");
     grpc.print("CreateBooking", &hold_stock);
     grpc.print("GetProduct", &concert);
-    println!("\n# The same with buf");
+    line("\n# The same with buf");
     let buf = program("buf");
     for (method, body) in [("GetProduct", &concert), ("GetBooking", &by_id(&stock_booking))] {
         let (service, port) = address(method, ports);
-        println!(
+        line(format_args!(
             "{buf} curl --protocol grpc --http2-prior-knowledge -d '{body}' \\\n  http://127.0.0.1:{port}/{service}/{method}"
-        );
+        ));
     }
-    println!("\n# What there is");
-    println!("{} -plaintext 127.0.0.1:{} describe {BOOKINGS}", grpc.program, ports.reservation);
-    println!("\n`make demo` shows it all by itself; `make status`, `make logs`, `make psql`, `make down`.");
+    line("\n# What there is");
+    line(format_args!("{} -plaintext 127.0.0.1:{} describe {BOOKINGS}", grpc.program, ports.reservation));
+    line("\n`make demo` shows it all by itself; `make status`, `make logs`, `make psql`, `make down`.");
     Ok(())
 }
 
@@ -83,7 +84,10 @@ struct Grpcurl<'a> {
 impl Grpcurl<'_> {
     fn print(&self, method: &str, body: &Value) {
         let (service, port) = address(method, self.ports);
-        println!("{} -plaintext -d '{body}' \\\n  127.0.0.1:{port} {service}/{method}", self.program);
+        line(format_args!(
+            "{} -plaintext -d '{body}' \\\n  127.0.0.1:{port} {service}/{method}",
+            self.program
+        ));
     }
 }
 

@@ -9,6 +9,7 @@ use stack::{Options, Stack};
 use crate::client::{Clients, block_on};
 use crate::demo_data;
 use crate::down;
+use crate::output::line;
 use crate::ports::PortOptions;
 use crate::running::{MemberKind, Running, Turn};
 use crate::try_it;
@@ -20,7 +21,7 @@ pub(crate) fn run(home: &Path, ports: PortOptions) -> Result<()> {
     if let Some(running) = Running::load(home)?
         && keep(home, &running, ports)?
     {
-        println!("Holdfast is already running: `make status` tells where, `make down` stops it.");
+        line("Holdfast is already running: `make status` tells where, `make down` stops it.");
         return show_commands(ports);
     }
     ports.check()?;
@@ -43,7 +44,7 @@ pub(crate) fn run(home: &Path, ports: PortOptions) -> Result<()> {
         anyhow::Ok(())
     })
     .context(failed)?;
-    println!("Holdfast is up ({:.1} s).", start.elapsed().as_secs_f64());
+    line(format_args!("Holdfast is up ({:.1} s).", start.elapsed().as_secs_f64()));
     show_commands(ports)
 }
 
@@ -60,7 +61,7 @@ fn keep(home: &Path, running: &Running, ports: PortOptions) -> Result<bool> {
     } else {
         return Ok(true);
     };
-    println!("Holdfast runs, but {why}: starting it again.");
+    line(format_args!("Holdfast runs, but {why}: starting it again."));
     down::stop(home, running)?;
     Ok(false)
 }
@@ -70,5 +71,5 @@ fn show_commands(ports: PortOptions) -> Result<()> {
 }
 
 fn step(name: &str, took: Duration) {
-    println!("  {name:<28} {:>6.1} s", took.as_secs_f64());
+    line(format_args!("  {name:<28} {:>6.1} s", took.as_secs_f64()));
 }

@@ -23,7 +23,7 @@ pub(super) async fn measure(shop: &Shop, expirer_http: u16) -> Result<()> {
         let holds = (0..10_u64).map(|i| {
             let ttl = Duration::from_millis(1_000 + i * 100);
             async move {
-                Ok::<_, anyhow::Error>(shop.hold("ada", vec![Shop::units(&shop.tickets, 1)], ttl).await?)
+                Ok::<_, anyhow::Error>(shop.hold("demo-ada", vec![Shop::units(&shop.tickets, 1)], ttl).await?)
             }
         });
         let bookings = try_join_all(holds).await?;

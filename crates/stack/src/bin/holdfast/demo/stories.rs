@@ -18,7 +18,7 @@ const LONG: Duration = Duration::from_mins(1);
 pub(super) async fn stock_comes_back(shop: &Shop) -> Result<()> {
     head("1. A hold that runs out", "tickets");
     row("100 tickets are on sale", "", &counts(&shop.product(&shop.tickets).await?, [100, 0, 0])?);
-    let booking = shop.hold("ada", vec![Shop::units(&shop.tickets, 5)], SHORT).await?;
+    let booking = shop.hold("demo-ada", vec![Shop::units(&shop.tickets, 5)], SHORT).await?;
     let answer = expect_state(&booking, BookingState::Held)?;
     let tickets = shop.product(&shop.tickets).await?;
     row("Ada holds 5 of them, for 3 seconds", &answer, &counts(&tickets, [95, 5, 0])?);
@@ -37,20 +37,20 @@ pub(super) async fn one_seat_one_customer(shop: &Shop) -> Result<()> {
     head("2. One seat, one customer", "seat 12A");
     let seat = async || -> Result<String> { Ok(name(shop.seat_state("12A").await?)) };
     row("the flight is on sale", "", &seat().await?);
-    let booking = shop.hold("ada", vec![shop.seat("12A")], LONG).await?;
+    let booking = shop.hold("demo-ada", vec![shop.seat("12A")], LONG).await?;
     row("Ada holds 12A", &expect_state(&booking, BookingState::Held)?, &seat().await?);
-    let answer = refused(shop.hold("bob", vec![shop.seat("12A")], LONG).await, "SEAT_TAKEN")?;
+    let answer = refused(shop.hold("demo-bob", vec![shop.seat("12A")], LONG).await, "SEAT_TAKEN")?;
     row("Bob wants it too", &answer, &seat().await?);
     let paid = shop.pay(&booking).await?;
     let answer = expect_state(&paid, BookingState::Confirmed)?;
     shop.seat_becomes("12A", SeatState::Sold).await?;
     row("Ada pays", &answer, &seat().await?);
-    let answer = refused(shop.hold("bob", vec![shop.seat("12A")], LONG).await, "SEAT_TAKEN")?;
+    let answer = refused(shop.hold("demo-bob", vec![shop.seat("12A")], LONG).await, "SEAT_TAKEN")?;
     row("Bob tries again", &answer, &seat().await?);
     let answer = expect_state(&shop.refund(&booking).await?, BookingState::Refunded)?;
     shop.seat_becomes("12A", SeatState::Free).await?;
     row("Ada gets her money back", &answer, &seat().await?);
-    let booking = shop.hold("bob", vec![shop.seat("12A")], LONG).await?;
+    let booking = shop.hold("demo-bob", vec![shop.seat("12A")], LONG).await?;
     row("Bob holds 12A", &expect_state(&booking, BookingState::Held)?, &seat().await?);
     let answer = expect_state(&shop.cancel(&booking).await?, BookingState::Cancelled)?;
     shop.seat_becomes("12A", SeatState::Free).await?;
@@ -68,15 +68,15 @@ pub(super) async fn all_or_nothing(shop: &Shop) -> Result<()> {
         Ok(format!("14C {}, 14D {}; {meals}", name(c), name(d)))
     };
     row("the flight and 50 meals are on sale", "", &goods(50, 0).await?);
-    let bobs = shop.hold("bob", vec![shop.seat("14D")], LONG).await?;
+    let bobs = shop.hold("demo-bob", vec![shop.seat("14D")], LONG).await?;
     row("Bob holds 14D", &expect_state(&bobs, BookingState::Held)?, &goods(50, 0).await?);
-    let answer = refused(shop.hold("ada", order(), LONG).await, "SEAT_TAKEN")?;
+    let answer = refused(shop.hold("demo-ada", order(), LONG).await, "SEAT_TAKEN")?;
     ensure!(shop.seat_state("14C").await? == SeatState::Free, "14C was taken by a booking that failed");
     row("Ada wants 14C, 14D and two meals: nothing is taken", &answer, &goods(50, 0).await?);
     let answer = expect_state(&shop.cancel(&bobs).await?, BookingState::Cancelled)?;
     shop.seat_becomes("14D", SeatState::Free).await?;
     row("Bob cancels", &answer, &goods(50, 0).await?);
-    let booking = shop.hold("ada", order(), LONG).await?;
+    let booking = shop.hold("demo-ada", order(), LONG).await?;
     row(
         "Ada asks again: she gets all of it",
         &expect_state(&booking, BookingState::Held)?,
