@@ -213,7 +213,8 @@ impl Booking {
             }
             Command::Review => Ok(Reply::Done),
         };
-        if !change.steps.is_empty() || change.attempt_moved {
+        // An attempt that moves on is nothing that a caller sees.
+        if !change.steps.is_empty() {
             self.updated_at = now;
         }
         (change, answer)
