@@ -1,1 +1,32 @@
-//! The whole system, driven through real clients against real servers.
+//! What the system tests share: running stacks, clients, waiting, reading errors and books.
+//!
+//! Everything here fails a test by panicking. Nothing here knows more of the services than their protos, their schemas
+//! and their messages.
+
+#![expect(clippy::missing_panics_doc, reason = "what helps a test fails it by panicking")]
+
+mod audit;
+mod bookings;
+mod books;
+mod goods;
+mod lag;
+mod news;
+mod outcome;
+mod programs;
+mod refusal;
+mod stacks;
+mod wait;
+mod world;
+
+pub use audit::Findings;
+pub use bookings::{Record, customer, fresh_id, seat, state_of, times, units};
+pub use books::Stock;
+pub use goods::{euros, sample_product, sample_seats};
+pub use lag::Lag;
+pub use news::News;
+pub use outcome::{Failed, Outcome};
+pub use programs::{Said, program};
+pub use refusal::{assert_bad_field, assert_illegal, assert_refused};
+pub use stacks::{OwnStack, own, shared};
+pub use wait::{PATIENCE, eventually, when};
+pub use world::World;

@@ -1,0 +1,38 @@
+//! Other people's programs: grpcurl and buf.
+
+use std::{
+    env,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// What a program said.
+#[derive(Clone, Debug)]
+pub struct Said {
+    /// Whether it called it a success.
+    pub success: bool,
+    /// Its output.
+    pub output: String,
+    /// Its complaints.
+    pub errors: String,
+}
+
+/// Runs a program, from `.tools/bin` of the repository or from the PATH, and waits for its end. A test that needs it fails
+/// without it.
+#[must_use]
+pub fn program(name: &str, arguments: &[&str]) -> Said {
+    let output = Command::new(find(name)).args(arguments).output().expect("the program runs");
+    Said {
+        success: output.status.success(),
+        output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+fn find(name: &str) -> PathBuf {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.tools/bin");
+    let path = env::var_os("PATH").unwrap_or_default();
+    let places = [tools].into_iter().chain(env::split_paths(&path));
+    let found = places.map(|place| place.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| panic!("{name} is missing: `make tools` installs it"))
+}

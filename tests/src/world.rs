@@ -1,0 +1,92 @@
+//! A stack as its clients see it.
+
+use std::time::Duration;
+
+use proto::{
+    catalog::{catalog_service_client::CatalogServiceClient, hold_service_client::HoldServiceClient},
+    reservation::{
+        booking_service_client::BookingServiceClient, settlement_service_client::SettlementServiceClient,
+    },
+};
+use sqlx::{Connection as _, PgConnection};
+use stack::{Schema, Service, ServiceKind, Stack};
+use tonic::transport::{Channel, Endpoint};
+
+use crate::shared;
+
+/// Clients of one stack. To be made inside the runtime of the test that uses them; clones share the connections.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The catalog's public API.
+    pub catalog: CatalogServiceClient<Channel>,
+    /// The catalog's internal API.
+    pub holds: HoldServiceClient<Channel>,
+    /// The reservation service's public API.
+    pub bookings: BookingServiceClient<Channel>,
+    /// The reservation service's internal API.
+    pub settlement: SettlementServiceClient<Channel>,
+    catalog_database: String,
+    reservation_database: String,
+}
+
+impl World {
+    /// Of the shared stack.
+    #[must_use]
+    pub fn shared() -> Self {
+        Self::of(shared())
+    }
+
+    /// Of this stack: its first catalog and its first reservation service.
+    #[must_use]
+    pub fn of(stack: &Stack) -> Self {
+        Self::through(stack, stack.catalog(), stack.reservation())
+    }
+
+    /// Of the shared stack, through the second replica of each service.
+    #[must_use]
+    pub fn shared_by_others() -> Self {
+        let second = |kind| shared().services().iter().filter(|service| service.kind() == kind).nth(1);
+        let catalog = second(ServiceKind::Catalog).expect("there are two");
+        let reservation = second(ServiceKind::Reservation).expect("there are two");
+        Self::through(shared(), catalog, reservation)
+    }
+
+    /// The same stack through another reservation service.
+    #[must_use]
+    pub fn with_reservation(self, reservation: &Service) -> Self {
+        let channel = channel(&reservation.url());
+        Self {
+            bookings: BookingServiceClient::new(channel.clone()),
+            settlement: SettlementServiceClient::new(channel),
+            ..self
+        }
+    }
+
+    fn through(stack: &Stack, catalog: &Service, reservation: &Service) -> Self {
+        let (catalog, reservation) = (channel(&catalog.url()), channel(&reservation.url()));
+        Self {
+            catalog: CatalogServiceClient::new(catalog.clone()),
+            holds: HoldServiceClient::new(catalog),
+            bookings: BookingServiceClient::new(reservation.clone()),
+            settlement: SettlementServiceClient::new(reservation),
+            catalog_database: stack.database_url(Schema::Catalog),
+            reservation_database: stack.database_url(Schema::Reservation),
+        }
+    }
+
+    /// A connection to the catalog's database.
+    pub async fn catalog_database(&self) -> PgConnection {
+        PgConnection::connect(&self.catalog_database).await.expect("the catalog's database is there")
+    }
+
+    /// A connection to the reservation service's database.
+    pub async fn reservation_database(&self) -> PgConnection {
+        PgConnection::connect(&self.reservation_database).await.expect("the reservation database is there")
+    }
+}
+
+/// A connection that is made when it is used, and again when it was lost.
+fn channel(url: &str) -> Channel {
+    let endpoint = Endpoint::from_shared(url.to_owned()).expect("the stack's URLs are valid");
+    endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(2)).connect_lazy()
+}

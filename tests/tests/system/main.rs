@@ -1,0 +1,33 @@
+//! The whole system, driven through real clients against real servers: PostgreSQL, RabbitMQ and the three services.
+//!
+//! Needs the services built (`cargo build --workspace --bins`). Tests that break nothing share one stack; those that do
+//! start one each. `HOLDFAST_KEEP=1` keeps the logs.
+
+mod admin_products;
+mod admin_seats;
+mod bad_input_bookings;
+mod bad_input_catalog;
+mod deadlines;
+mod discovery;
+mod events;
+mod expiry;
+mod extensions;
+mod faults_broker;
+mod faults_database;
+mod faults_services;
+mod frozen_database;
+mod health;
+mod holds;
+mod late_payments;
+mod paging;
+mod payments;
+mod races;
+mod races_with_time;
+mod refused_holds;
+mod repeats;
+mod repeats_of_ids;
+mod start_and_stop;
+mod strays;
+mod timers;
+mod traffic;
+mod transitions;
