@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{AmqpConfig, ConfigError, Deliveries, Error, Lanes, Publisher, topology};
 
 /// How long a connection, with its declarations, may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a connection is looked at whose end may have gone unnoticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a farewell may take.
@@ -185,6 +185,7 @@ impl Supervisor {
 
     async fn part(&self, connection: &Connection) {
         self.connection.send_replace(None);
+        self.state.send_replace(LinkState::Down("stopped".to_owned()));
         // Best effort: the process ends, and RabbitMQ notices that as well.
         let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "OK".into())).await;
     }

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, time::Duration};
 pub const LEAD: Duration = Duration::from_millis(500);
 
 /// A lane fits while its message would arrive at least this much before the deadline.
-pub const MARGIN: Duration = Duration::from_millis(50);
+const MARGIN: Duration = Duration::from_millis(50);
 
 /// The shortest lane.
 const SHORTEST: Duration = Duration::from_millis(500);
