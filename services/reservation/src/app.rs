@@ -14,7 +14,6 @@ use crate::{
         booking::{Booking, State},
         command::{self, Command, Policy, Refusal},
         ids::BookingId,
-        promise::ReleasedBy,
     },
     error::{Error, Failure},
     placement::{self, Placement, Wanted},
@@ -75,7 +74,7 @@ impl App {
             move |asked: Vec<Asked>| {
                 let (pool, wake) = (pool.clone(), Arc::clone(&wake));
                 async move {
-                    let answers = transitions::apply(&pool, &policy, &wake, ReleasedBy::Outbox, &asked).await;
+                    let answers = transitions::apply(&pool, &policy, &wake, &asked).await;
                     each(asked.len(), answers.map_err(|error| error.into_failure("change")))
                 }
             }
@@ -124,8 +123,13 @@ impl App {
             }
             return Err(Error::BookingIdReused(booking.id));
         }
-        match (&booking.state, hold) {
-            (State::Initiated { .. }, true) => self.hold(booking.id, new.asked_ttl_ms).await,
+        match (&booking.state, hold, &new.held) {
+            (State::Initiated { .. }, true, _) => self.hold(booking.id, new.asked_ttl_ms).await,
+            // The draft came to its end without a hold: it is not to get one now.
+            (state, _, Some((placed, _))) if state.open_until().is_none() => {
+                self.command(booking.id, Command::Abandon(placed.attempt)).await?;
+                Ok(existing)
+            }
             _ => Ok(existing),
         }
     }

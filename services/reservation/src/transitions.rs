@@ -53,10 +53,9 @@ pub async fn apply(
     pool: &PgPool,
     policy: &Policy,
     wake: &Wake,
-    released_by: ReleasedBy,
     asked: &[Asked],
 ) -> Result<Vec<Answer>, Error> {
-    let batch = Batch { policy, released_by, asked };
+    let batch = Batch { policy, asked };
     let mut attempt = 1;
     loop {
         match postgres::transact(pool, &batch).await {
@@ -73,7 +72,6 @@ pub async fn apply(
 /// The commands of one transaction.
 struct Batch<'a> {
     policy: &'a Policy,
-    released_by: ReleasedBy,
     asked: &'a [Asked],
 }
 
@@ -86,7 +84,7 @@ impl UnitOfWork for Batch<'_> {
         ids.sort_unstable();
         ids.dedup();
         let locked = bookings::lock(conn, &ids).await?;
-        let mut work = Work::new(locked, References::find(conn, self.asked).await?, self.released_by);
+        let mut work = Work::new(locked, References::find(conn, self.asked).await?);
         let answers: Vec<Answer> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
         mark_unknown(conn, self.asked, &answers).await?;
         work.write(conn).await?;
@@ -105,14 +103,13 @@ struct Locked {
 struct Work {
     bookings: HashMap<BookingId, Locked>,
     references: References,
-    released_by: ReleasedBy,
     entries: Vec<NewEntry>,
     payments: Vec<Payment>,
     owed: Owed,
 }
 
 impl Work {
-    fn new(locked: Vec<Seen>, references: References, released_by: ReleasedBy) -> Self {
+    fn new(locked: Vec<Seen>, references: References) -> Self {
         let bookings = locked
             .into_iter()
             .map(|seen| {
@@ -121,7 +118,7 @@ impl Work {
             })
             .collect();
         let (entries, payments, owed) = (Vec::new(), Vec::new(), Owed::default());
-        Self { bookings, references, released_by, entries, payments, owed }
+        Self { bookings, references, entries, payments, owed }
     }
 
     fn apply(&mut self, asked: &Asked, policy: &Policy) -> Answer {
@@ -130,12 +127,17 @@ impl Work {
         };
         let known = self.references.of(&asked.command);
         let now = locked.seen.now;
+        // Who asks for a verdict on the booking's hold carries it to the catalog.
+        let released_by = match asked.command {
+            Command::Resolve(attempt) if attempt == locked.seen.booking.attempt => ReleasedBy::Caller,
+            _ => ReleasedBy::Outbox,
+        };
         let (change, result) = locked.seen.booking.apply(&asked.command, known, policy, now);
         if !change.steps.is_empty() || change.attempt_moved {
             locked.changed = true;
         }
         let seen = locked.seen.clone();
-        self.note(&seen, change);
+        self.note(&seen, change, released_by);
         if let (Command::Refund(id), Ok(_)) = (&asked.command, result) {
             self.references.refunds.insert(id.get(), asked.booking_id);
         }
@@ -143,9 +145,9 @@ impl Work {
     }
 
     /// Notes what a change has to leave behind, beside the booking itself.
-    fn note(&mut self, seen: &Seen, change: Change) {
+    fn note(&mut self, seen: &Seen, change: Change, released_by: ReleasedBy) {
         let booking: &Booking = &seen.booking;
-        for promise in promise::promises(booking, &change, self.released_by) {
+        for promise in promise::promises(booking, &change, released_by) {
             self.owed.push(booking, promise);
         }
         if let Some((id, outcome)) = change.payment {

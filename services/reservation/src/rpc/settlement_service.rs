@@ -11,7 +11,6 @@ use crate::{
     domain::{
         booking::StateName,
         command::{Command, Reply, Verdict},
-        promise::ReleasedBy,
     },
     error::Error,
     store::bookings,
@@ -38,7 +37,7 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
         let asked = parse(&request.into_inner())?;
         let mut verdicts = Vec::with_capacity(asked.len());
         for asked in asked.chunks(KEYS_PER_TRANSACTION) {
-            let answers = self.apply(ReleasedBy::Caller, asked).await?;
+            let answers = self.apply(asked).await?;
             for answer in answers {
                 verdicts.push(encode(answer)?);
             }
@@ -64,9 +63,9 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
 }
 
 impl SettlementRpc {
-    async fn apply(&self, released_by: ReleasedBy, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
+    async fn apply(&self, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
         let App { pool, policy, wake, .. } = &self.0;
-        transitions::apply(pool, policy, wake, released_by, asked).await
+        transitions::apply(pool, policy, wake, asked).await
     }
 
     async fn clock(&self) -> Result<OffsetDateTime, Error> {
@@ -83,7 +82,7 @@ impl SettlementRpc {
         if asked.is_empty() {
             return Ok(0);
         }
-        let answers = self.apply(ReleasedBy::Outbox, &asked).await?;
+        let answers = self.apply(&asked).await?;
         let expired = answers.iter().filter(|answer| match answer {
             Answer::Booking(seen, _) => seen.booking.state.name() == StateName::Expired,
             Answer::NotFound => false,
