@@ -123,12 +123,14 @@ proptest! {
     }
 
     #[test]
-    fn a_deadline_only_moves_later_and_never_beyond_the_longest_life_and_the_window(life in lives()) {
+    fn a_hold_is_kept_and_its_deadline_only_moves_later_within_the_longest_life_and_the_window(life in lives()) {
         let mut windows = 0;
         for Moment { before, after, command, .. } in life.moments() {
-            if let (Some(earlier), Some(hold)) = (before.state.hold(), after.state.hold()) {
-                prop_assert!(hold.deadline >= earlier.deadline);
-                prop_assert_eq!((hold.held_at, hold.ttl), (earlier.held_at, earlier.ttl));
+            if let Some(earlier) = before.state.hold() {
+                let hold = after.state.hold().expect("the hold is kept for the record");
+                let Hold { deadline, window_given, .. } = *hold;
+                prop_assert!(deadline >= earlier.deadline && window_given >= earlier.window_given);
+                prop_assert_eq!(hold, &Hold { deadline, window_given, ..earlier.clone() });
                 let given = matches!(command, Command::StartPayment) && hold.deadline > earlier.deadline;
                 windows += i32::from(given);
             }
