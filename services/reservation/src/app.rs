@@ -12,8 +12,9 @@ use crate::{
     creations::{self, Created},
     domain::{
         booking::{Booking, State},
-        command::{self, Command, Policy, Refusal},
+        command::{Command, Policy, Refusal},
         ids::BookingId,
+        line,
     },
     error::{Error, Failure},
     placement::{self, Placement, Wanted},
@@ -91,7 +92,7 @@ impl App {
                     for (line, price) in new.lines.iter_mut().zip(&placed.unit_prices_minor) {
                         line.unit_price_minor = Some(*price);
                     }
-                    let total_minor = command::total_minor(&new.lines);
+                    let total_minor = line::total_minor(&new.lines);
                     new.held = Some((placed, total_minor));
                     placed_now = true;
                 }

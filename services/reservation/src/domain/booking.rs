@@ -7,7 +7,7 @@ use super::{
     line::{Item, Line},
 };
 
-/// A customer's order. Changed by [`Booking::apply`](super::command) alone.
+/// A customer's order. Changed by [`Booking::apply`] alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Booking {
     /// Its id.

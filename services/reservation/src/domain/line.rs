@@ -46,3 +46,11 @@ impl From<Item> for Line {
         Self { item, unit_price_minor: None }
     }
 }
+
+/// The sum of quantity times unit price. The catalog refuses holds whose sum would not fit.
+#[must_use]
+pub fn total_minor(lines: &[Line]) -> i64 {
+    lines.iter().fold(0, |sum, line| {
+        sum.saturating_add(line.unit_price_minor.unwrap_or(0).saturating_mul(line.item.quantity()))
+    })
+}

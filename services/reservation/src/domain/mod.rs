@@ -6,5 +6,7 @@ pub mod ids;
 pub mod line;
 pub mod promise;
 
+mod transition;
+
 #[cfg(test)]
 mod tests;

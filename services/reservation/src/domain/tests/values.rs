@@ -1,7 +1,7 @@
 //! Names, numbers, lines and what they add up to.
 
 use super::{
-    super::{command::total_minor, ids::PaymentId},
+    super::{ids::PaymentId, line::total_minor},
     *,
 };
 
