@@ -1,8 +1,11 @@
 //! Units of work: one transaction, done again when it lost against another.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::{sleep, timeout};
 
 use crate::{connect::silent, error::is_conflict};
@@ -61,7 +64,10 @@ pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Outpu
 }
 
 async fn once<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
-    let mut transaction = pool.begin().await?;
+    let begun = AtomicBool::new(false);
+    let mut lease = Lease { connection: pool.acquire().await?, begun: &begun };
+    let mut transaction = lease.connection.begin().await?;
+    begun.store(true, Ordering::Relaxed);
     match work.run(&mut transaction).await {
         Ok(value) => {
             transaction.commit().await?;
@@ -71,6 +77,22 @@ async fn once<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Er
             // A rollback that fails leaves a broken connection, which the pool drops; the first error is the one to tell.
             let _ = transaction.rollback().await;
             Err(error)
+        }
+    }
+}
+
+/// A connection that does not go back to the pool when its caller leaves while a transaction is about to begin: sqlx
+/// rolls back only what it knows to have begun (as of 0.9.0), and whoever came next would work, unaware, in a
+/// transaction that nobody commits.
+struct Lease<'a> {
+    connection: PoolConnection<Postgres>,
+    begun: &'a AtomicBool,
+}
+
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if !self.begun.load(Ordering::Relaxed) {
+            self.connection.close_on_drop();
         }
     }
 }

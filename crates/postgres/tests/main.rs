@@ -114,6 +114,43 @@ async fn a_unit_of_work_that_fails_leaves_nothing(pool: PgPool) {
     assert_eq!(values(&pool).await, [0, 0]);
 }
 
+/// Counts, then never comes to an end.
+struct CountAndHang;
+
+impl UnitOfWork for CountAndHang {
+    type Output = ();
+    type Error = sqlx::Error;
+
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        count(connection, "b").await?;
+        pending().await
+    }
+}
+
+async fn yield_often(times: i32) {
+    for _ in 0..times {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_unit_of_work_that_is_left_at_any_moment_leaves_no_transaction_open(pool: PgPool) {
+    make_counters(&pool).await;
+    let mut config = config(&pool.connect_options());
+    config.database_connections = 1;
+    let only = connect(&config, &CancellationToken::new()).await.unwrap();
+    for times in 0..60 {
+        tokio::select! {
+            biased;
+            outcome = transact(&only, &CountAndHang) => panic!("it has no end: {outcome:?}"),
+            () = yield_often(times) => {}
+        }
+        // Without a transaction of its own, and durable all the same.
+        count(&mut only.acquire().await.unwrap(), "a").await.unwrap();
+        assert_eq!(values(&pool).await, [times + 1, 0]);
+    }
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_broken_rule_is_told_by_its_name(pool: PgPool) {
     make_counters(&pool).await;
