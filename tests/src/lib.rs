@@ -15,6 +15,7 @@ mod outcome;
 mod programs;
 mod refusal;
 mod stacks;
+mod traffic;
 mod wait;
 mod world;
 
@@ -27,6 +28,7 @@ pub use news::News;
 pub use outcome::{Failed, Outcome};
 pub use programs::{Said, program};
 pub use refusal::{assert_bad_field, assert_illegal, assert_refused};
-pub use stacks::{OwnStack, own, shared};
+pub use stacks::{OwnStack, hasty, own, shared};
+pub use traffic::Traffic;
 pub use wait::{PATIENCE, eventually, when};
 pub use world::World;

@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt as _;
 use lapin::{
-    Connection, ConnectionProperties, Consumer,
+    Channel, Connection, ConnectionProperties, Consumer,
     message::Delivery,
     options::{BasicConsumeOptions, QueueBindOptions, QueueDeclareOptions},
-    types::FieldTable,
+    types::{FieldTable, ShortString},
 };
 use prost::Message as _;
 use proto::events::{BookingEvent, BookingEvents};
@@ -36,7 +36,26 @@ pub struct News {
 impl News {
     /// Starts to listen.
     pub async fn listen(stack: &Stack) -> Self {
-        let (connection, consumer) = subscribe(&stack.rabbitmq().url()).await.expect("RabbitMQ is there");
+        let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
+        Self::consume(stack, "", options).await
+    }
+
+    /// Has RabbitMQ keep all news from now on in a queue of this name, whatever happens to it.
+    pub async fn keep(stack: &Stack, queue: &str) {
+        bind(&stack.rabbitmq().url(), queue, KEPT).await.expect("RabbitMQ is there");
+    }
+
+    /// Reads what was kept, and listens on.
+    pub async fn resume(stack: &Stack, queue: &str) -> Self {
+        Self::consume(stack, queue, KEPT).await
+    }
+
+    async fn consume(stack: &Stack, queue: &str, options: QueueDeclareOptions) -> Self {
+        let url = stack.rabbitmq().url();
+        let (connection, channel, queue) = bind(&url, queue, options).await.expect("RabbitMQ is there");
+        let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
+        let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await;
+        let consumer = consumer.expect("the queue can be read");
         let heard = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(collect(consumer, Arc::clone(&heard)));
         Self { heard, _connection: connection }
@@ -70,19 +89,28 @@ impl News {
     }
 }
 
-async fn subscribe(url: &str) -> lapin::Result<(Connection, Consumer)> {
+/// A queue that survives RabbitMQ's restart.
+const KEPT: QueueDeclareOptions = QueueDeclareOptions {
+    passive: false,
+    durable: true,
+    exclusive: false,
+    auto_delete: false,
+    nowait: false,
+};
+
+/// Declares a queue (of any name, if empty) and binds it to everything on the exchange.
+async fn bind(
+    url: &str,
+    queue: &str,
+    options: QueueDeclareOptions,
+) -> lapin::Result<(Connection, Channel, ShortString)> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
-    let options = QueueDeclareOptions { exclusive: true, ..QueueDeclareOptions::default() };
-    let queue = channel.queue_declare("".into(), options, FieldTable::default()).await?;
-    let bind = QueueBindOptions::default();
-    let (queue, everything) = (queue.name().clone(), "#".into());
-    channel
-        .queue_bind(queue.clone(), "holdfast.bookings".into(), everything, bind, FieldTable::default())
-        .await?;
-    let options = BasicConsumeOptions { no_ack: true, ..BasicConsumeOptions::default() };
-    let consumer = channel.basic_consume(queue, "".into(), options, FieldTable::default()).await?;
-    Ok((connection, consumer))
+    let queue = channel.queue_declare(queue.into(), options, FieldTable::default()).await?.name().clone();
+    let (exchange, everything) = ("holdfast.bookings".into(), "#".into());
+    let options = QueueBindOptions::default();
+    channel.queue_bind(queue.clone(), exchange, everything, options, FieldTable::default()).await?;
+    Ok((connection, channel, queue))
 }
 
 async fn collect(mut consumer: Consumer, heard: Arc<Mutex<Vec<Heard>>>) {

@@ -26,6 +26,12 @@ pub fn shared() -> &'static Stack {
     &SHARED
 }
 
+/// One of each service, with a sweep that comes often.
+#[must_use]
+pub fn hasty() -> Options {
+    Options::default().env("HOLDFAST_SWEEP_INTERVAL_MS", "500").env("HOLDFAST_REVIEW_GRACE_MS", "300")
+}
+
 /// A stack that one test has to itself, to break. Shows its logs when the test fails.
 #[derive(Debug)]
 pub struct OwnStack {

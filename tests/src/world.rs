@@ -88,5 +88,7 @@ impl World {
 /// A connection that is made when it is used, and again when it was lost.
 fn channel(url: &str) -> Channel {
     let endpoint = Endpoint::from_shared(url.to_owned()).expect("the stack's URLs are valid");
-    endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(2)).connect_lazy()
+    let endpoint = endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(2));
+    // Longer than any service takes to answer, so that a service that does not fails the test.
+    endpoint.timeout(Duration::from_secs(20)).connect_lazy()
 }

@@ -3,11 +3,17 @@
 //! Needs the services built (`cargo build --workspace --bins`). Tests that break nothing share one stack; those that do
 //! start one each. `HOLDFAST_KEEP=1` keeps the logs.
 
+/// Requests that differ from a good one in one thing: `field: |request| change`, each with the field that it breaks.
+macro_rules! cases {
+    ($good:expr; $($field:literal: |$request:ident| $change:expr),+ $(,)?) => {
+        vec![$(($field, { let mut $request = $good.clone(); $change; $request })),+]
+    };
+}
+
 mod admin_products;
 mod admin_seats;
 mod bad_input_bookings;
 mod bad_input_catalog;
-mod deadlines;
 mod discovery;
 mod events;
 mod expiry;
