@@ -53,7 +53,7 @@ test: ## Format, lint, check and run all tests, against servers that it starts i
 	$(call step,build,cargo build --locked --workspace --bins)
 	$(call step,sqlx data,$(TARGET)/debug/holdfast sqlx check)
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
-	$(call step,tests,cargo test --locked --workspace)
+	$(call step,tests,$(TARGET)/debug/holdfast with-postgres -- cargo test --locked --workspace)
 
 check: ## Format, clippy and the tests that need no servers: the fast loop
 	@scripts/install.sh toolchain

@@ -52,7 +52,8 @@ enum Command {
     Demo,
     /// Runs a command beside a private, migrated PostgreSQL that goes with it.
     ///
-    /// The command finds the databases in `CATALOG_DATABASE_URL` and `RESERVATION_DATABASE_URL`.
+    /// The command finds the databases in `CATALOG_DATABASE_URL` and `RESERVATION_DATABASE_URL`, and in `DATABASE_URL` one that
+    /// tests may make databases of their own beside.
     WithPostgres {
         /// The command and its arguments.
         #[arg(required = true, last = true)]

@@ -11,7 +11,7 @@ pub(crate) fn run(command: &[OsString]) -> Result<ExitCode> {
     let (program, arguments) = command.split_first().context("no command was given")?;
     let postgres = Postgres::temporary()?;
     let mut command = Command::new(program);
-    command.args(arguments);
+    command.args(arguments).env("DATABASE_URL", postgres.url("postgres"));
     for schema in Schema::ALL {
         let name = format!("{}_DATABASE_URL", schema.name().to_uppercase());
         command.env(name, postgres.fresh(schema)?);
