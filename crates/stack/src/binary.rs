@@ -1,10 +1,15 @@
 //! Finds the services' programs, which cargo built beside whatever runs now.
 
+use std::collections::HashSet;
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context, Result, ensure};
+
+/// The programs that were compared with their sources.
+static LOOKED_AT: LazyLock<Mutex<HashSet<PathBuf>>> = LazyLock::new(Mutex::default);
 
 /// The path of one of the workspace's programs: in the folder `HOLDFAST_BIN_DIR` if that is set, else in the target
 /// folder that the current program comes from (`target/debug` for a test in `target/debug/deps`).
@@ -15,7 +20,10 @@ pub fn binary(name: &str) -> Result<PathBuf> {
     };
     let path = dir.join(name);
     ensure!(path.is_file(), "{} is missing: build it with `{}`", path.display(), build_command(&dir));
-    if let Some(source) = newer_source(&path) {
+    let mut looked_at = LOOKED_AT.lock().unwrap_or_else(PoisonError::into_inner);
+    if looked_at.insert(path.clone())
+        && let Some(source) = newer_source(&path)
+    {
         eprintln!(
             "note: {} is older than {source}: `{}` builds it anew",
             path.display(),

@@ -1,4 +1,21 @@
 //! A private PostgreSQL, RabbitMQ and Holdfast: for make up, tests, chaos and benchmarks alike.
+//!
+//! Everything lives in one folder, a [`Home`], on loopback ports that nobody else uses; servers that this machine already
+//! runs are never touched. Everything ends with its owner, however that dies: a `static` in a test will do.
+//!
+//! ```no_run
+//! use std::sync::LazyLock;
+//! use stack::{Options, Stack};
+//!
+//! static STACK: LazyLock<Stack> = LazyLock::new(|| Stack::start(Options::default()).expect("the stack starts"));
+//!
+//! fn the_broker_comes_back() {
+//!     STACK.rabbitmq().kill();
+//!     STACK.rabbitmq().restart().expect("on the same port, with its data");
+//! }
+//! ```
+//!
+//! The calls block and need no runtime. The services' programs must have been built: `cargo build --workspace --bins`.
 
 mod binary;
 mod home;
