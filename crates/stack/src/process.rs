@@ -95,9 +95,11 @@ impl Process {
 
     /// Sends a signal to its group and to all its descendants, some of which may lead groups of their own.
     pub fn signal_all(&mut self, signal: Signal) {
-        let descendants = descendants(self.id.pid);
+        let before = descendants(self.id.pid);
         self.signal(signal);
-        for pid in descendants.into_iter().filter_map(Pid::from_raw) {
+        // And to those that were started before the signal reached it: a stopped process starts no more.
+        let after = descendants(self.id.pid);
+        for pid in before.into_iter().chain(after).filter_map(Pid::from_raw) {
             let _ = kill_process(pid, signal);
         }
     }
