@@ -1,6 +1,7 @@
 //! Running stacks: one for all tests that break nothing, and one each for those that do.
 
 use std::{
+    fs,
     ops::Deref,
     sync::{Arc, LazyLock},
     thread,
@@ -44,6 +45,19 @@ pub async fn own(options: Options) -> OwnStack {
     let permit = Arc::clone(&PERMITS).acquire_owned().await.expect("nobody closes the semaphore");
     let stack = Stack::start(options).expect("a stack starts");
     OwnStack { stack, _permit: permit }
+}
+
+impl OwnStack {
+    /// No service met anything, by its log, that must not happen.
+    pub fn assert_sound(&self) {
+        for service in self.stack.services() {
+            let log = service.log().and_then(|path| Ok(fs::read_to_string(path)?)).expect("it has a log");
+            // lapin calls it an error that a connection was lost.
+            let defects = log.lines().filter(|line| line.contains(" ERROR ") && !line.contains("lapin::"));
+            let defects: Vec<_> = defects.collect();
+            assert!(defects.is_empty() && !log.contains("panicked"), "{}: {defects:#?}", service.name());
+        }
+    }
 }
 
 impl Deref for OwnStack {

@@ -20,7 +20,7 @@ pub async fn eventually<T, S: Debug>(
         match look().await {
             Ok(found) => return found,
             Err(seen) => {
-                assert!(start.elapsed() < limit, "not within {limit:?}: {what}; last seen: {seen:#?}")
+                assert!(start.elapsed() < limit, "not within {limit:?}: {what}; last seen: {seen:#?}");
             }
         }
         sleep(INTERVAL).await;

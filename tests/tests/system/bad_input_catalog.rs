@@ -14,8 +14,8 @@ use system_tests::{Outcome, World, assert_bad_field, euros, fresh_id, sample_pro
 const MINUTE: Duration = Duration::from_mins(1);
 const TOO_MUCH: i64 = 1_000_000_000_001;
 
-fn money(currency_code: &str, minor_units: i64) -> Option<Money> {
-    Some(Money { currency_code: currency_code.to_owned(), minor_units })
+fn money(currency_code: &str, minor_units: i64) -> Money {
+    Money { currency_code: currency_code.to_owned(), minor_units }
 }
 
 #[tokio::test]
@@ -37,9 +37,9 @@ async fn a_new_product_with_one_bad_field_is_refused_naming_it() -> Outcome {
         "product.display_name": |p| p.display_name = "é".repeat(201),
         "product.description": |p| p.description = "d".repeat(1_001),
         "product.price": |p| p.price = None,
-        "product.price.currency_code": |p| p.price = money("", 1),
-        "product.price.currency_code": |p| p.price = money("eur", 1),
-        "product.price.currency_code": |p| p.price = money("EURO", 1),
+        "product.price.currency_code": |p| p.price = Some(money("", 1)),
+        "product.price.currency_code": |p| p.price = Some(money("eur", 1)),
+        "product.price.currency_code": |p| p.price = Some(money("EURO", 1)),
         "product.price.minor_units": |p| p.price = Some(euros(-1)),
         "product.price.minor_units": |p| p.price = Some(euros(TOO_MUCH)),
         "product.on_hand": |p| p.on_hand = -1,
@@ -135,8 +135,8 @@ async fn a_new_seat_map_with_one_bad_field_is_refused_naming_it() -> Outcome {
         "seats[0].number": |r| r.seats[0].number = 100_001,
         "seats[1].price": |r| r.seats[1].price = None,
         "seats[1].price.minor_units": |r| r.seats[1].price = Some(euros(-1)),
-        "seats[1].price.currency_code": |r| r.seats[1].price = money("USD", 1),
-        "seats[1].price.currency_code": |r| r.seats[1].price = money("usd", 1),
+        "seats[1].price.currency_code": |r| r.seats[1].price = Some(money("USD", 1)),
+        "seats[1].price.currency_code": |r| r.seats[1].price = Some(money("usd", 1)),
     );
     let mut client = world.catalog.clone();
     for (field, request) in cases {
@@ -166,7 +166,7 @@ async fn a_change_of_seats_with_one_bad_field_is_refused_naming_it() -> Outcome 
         "labels[0]": |r| r.labels[0] = "1".repeat(17),
         "action": |r| r.action = 99,
         "action": |r| r.action = 0,
-        "price.currency_code": |r| r.price = money("", 1),
+        "price.currency_code": |r| r.price = Some(money("", 1)),
         "price.minor_units": |r| r.price = Some(euros(TOO_MUCH)),
     );
     for (field, request) in cases {

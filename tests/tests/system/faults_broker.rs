@@ -99,5 +99,6 @@ async fn a_rabbitmq_that_falls_silent_and_then_forgets_everything_loses_no_hold(
     world.await_stock(&slow, Stock::new(100, 0, 0)).await;
     assert_timers_work(&stack, &world).await?;
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }

@@ -41,26 +41,29 @@ async fn without_postgresql_calls_are_unavailable_and_with_it_everything_is_as_i
     block_in_place(|| stack.postgres().stop(Shutdown::Fast));
 
     let id = &long.booking_id;
-    assert_unavailable(world.get(id)).await;
-    assert_unavailable(world.history(id)).await;
-    assert_unavailable(world.hold(&[units(&meal, 1)])).await;
-    assert_unavailable(world.draft(&[units(&meal, 1)])).await;
-    assert_unavailable(world.hold_draft(&draft.booking_id)).await;
-    assert_unavailable(world.extend(id, Duration::from_mins(1))).await;
-    assert_unavailable(world.start_payment(id)).await;
-    assert_unavailable(world.complete(id, "", true)).await;
-    assert_unavailable(world.pay(id)).await;
-    assert_unavailable(world.cancel(id)).await;
-    assert_unavailable(world.refund(id)).await;
-    assert_unavailable(async { world.bookings.clone().list_bookings(ListBookingsRequest::default()).await })
-        .await;
-    assert_unavailable(world.get_product(&meal.product_id)).await;
-    assert_unavailable(world.create_product(&fresh_id(), sample_product())).await;
-    assert_unavailable(world.adjust(&fresh_id(), &meal.product_id, 1)).await;
-    assert_unavailable(world.delete_product(&meal.product_id)).await;
-    assert_unavailable(world.get_seat_map(&map.seat_map_id)).await;
-    assert_unavailable(async { world.catalog.clone().list_products(ListProductsRequest::default()).await })
-        .await;
+    let listed = async { world.bookings.clone().list_bookings(ListBookingsRequest::default()).await };
+    let products = async { world.catalog.clone().list_products(ListProductsRequest::default()).await };
+    let (line, unused) = ([units(&meal, 1)], fresh_id());
+    tokio::join!(
+        assert_unavailable(world.get(id)),
+        assert_unavailable(world.history(id)),
+        assert_unavailable(listed),
+        assert_unavailable(world.hold(&line)),
+        assert_unavailable(world.draft(&line)),
+        assert_unavailable(world.hold_draft(&draft.booking_id)),
+        assert_unavailable(world.extend(id, Duration::from_mins(1))),
+        assert_unavailable(world.start_payment(id)),
+        assert_unavailable(world.complete(id, "", true)),
+        assert_unavailable(world.pay(id)),
+        assert_unavailable(world.cancel(id)),
+        assert_unavailable(world.refund(id)),
+        assert_unavailable(world.get_product(&meal.product_id)),
+        assert_unavailable(products),
+        assert_unavailable(world.create_product(&unused, sample_product())),
+        assert_unavailable(world.adjust(&unused, &meal.product_id, 1)),
+        assert_unavailable(world.delete_product(&meal.product_id)),
+        assert_unavailable(world.get_seat_map(&map.seat_map_id)),
+    );
 
     for (service, name) in [
         (stack.catalog(), "holdfast.catalog.v1.CatalogService"),
@@ -90,5 +93,6 @@ async fn without_postgresql_calls_are_unavailable_and_with_it_everything_is_as_i
     assert_eq!(world.pay(id).await?.state(), BookingState::Confirmed);
     assert_eq!(world.hold_draft(&draft.booking_id).await?.state(), BookingState::Held);
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }

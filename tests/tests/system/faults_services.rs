@@ -43,6 +43,7 @@ async fn holds_that_were_open_when_the_expirer_was_killed_are_all_released_after
     });
     world.await_stock(&meal, Stock::new(2_000, 0, 0)).await;
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
 
@@ -73,6 +74,7 @@ async fn without_the_catalog_holds_are_refused_and_everything_else_goes_on() -> 
     eventually("holds are placed again", PATIENCE, async || world.hold_draft(&draft.booking_id).await).await;
     assert_eq!(world.stock(&meal).await, Stock::new(100, 1, 1));
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
 
@@ -103,5 +105,6 @@ async fn without_reservation_nothing_is_released_and_its_return_settles_everythi
         stack.services().iter().any(|service| service.kind() == ServiceKind::Expirer && service.is_running())
     );
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }

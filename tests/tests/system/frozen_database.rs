@@ -84,5 +84,6 @@ async fn deadlines_are_kept_while_postgresql_is_silent_and_repeats_find_what_was
     world.await_stock(&meal, Stock::new(100, 41, 0)).await;
     assert_eq!(world.get(&known.booking_id).await?.booking_id, known.booking_id);
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }

@@ -24,6 +24,7 @@ mod faults_services;
 mod frozen_database;
 mod health;
 mod holds;
+mod impatience;
 mod late_payments;
 mod paging;
 mod payments;

@@ -29,10 +29,14 @@ async fn services_that_start_before_postgresql_and_rabbitmq_wait_for_them() -> O
             service.spawn().expect("it can be started");
         }
     });
-    for service in [stack.catalog(), stack.reservation()] {
+    for (service, words) in [
+        (stack.catalog(), "waiting for PostgreSQL"),
+        (stack.reservation(), "waiting for PostgreSQL"),
+        (stack.expirer(), "no connection to RabbitMQ"),
+    ] {
         eventually("it says what it waits for", PATIENCE, async || {
             let log = log_of(service);
-            when(log.contains("waiting for PostgreSQL"), log)
+            when(log.contains(words), log)
         })
         .await;
     }
@@ -54,6 +58,7 @@ async fn services_that_start_before_postgresql_and_rabbitmq_wait_for_them() -> O
     world.hold(&[units(&meal, 2)]).await?;
     world.await_stock(&meal, Stock::new(10, 0, 0)).await;
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
 
@@ -100,5 +105,6 @@ async fn a_service_that_is_told_to_stop_answers_the_calls_that_it_has() -> Outco
     world.await_stock(&meal, Stock::new(10, 0, 0)).await;
     assert_eq!(world.record(&booking.booking_id).await.path(), ["HELD", "CANCELLED"]);
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use proto::{
     catalog::{
         HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldsRequest, PlacedHold, Product, ProductItem,
-        SettleHold, SettleHoldsRequest, SettleOutcome, hold_line, place_hold_outcome::Outcome as Placement,
-        settle_hold,
+        SettleHold, SettleHoldsRequest, SettleOutcome, hold_line,
+        place_hold_outcome::Outcome as Placement,
+        settle_hold::{Commit, Release, Verdict as Settle},
     },
     reservation::{BookingState, CreateBookingRequest, ResolveHoldsRequest, hold_verdict::Verdict},
 };
@@ -134,7 +135,6 @@ async fn verdicts_are_asked_and_carried_over_again_without_harm() -> Outcome {
         let now = world.record(&unknown).await;
         assert_eq!(*tombstone.get_or_insert(now.clone()), now);
 
-        use settle_hold::{Commit, Release, Verdict as Settle};
         let settle = |id: &str, verdict| SettleHold { key: Some(key(id)), verdict: Some(verdict) };
         let holds = vec![
             settle(&paid, Settle::Commit(Commit {})),

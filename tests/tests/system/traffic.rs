@@ -36,6 +36,7 @@ async fn whichever_service_is_killed_or_restarted_nothing_acknowledged_is_lost_o
     traffic.await_progress().await;
     traffic.finish(&world).await;
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
 
@@ -58,5 +59,6 @@ async fn whatever_postgresql_and_rabbitmq_go_through_nothing_acknowledged_is_los
     traffic.await_progress().await;
     traffic.finish(&world).await;
     world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
