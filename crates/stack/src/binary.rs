@@ -42,10 +42,11 @@ fn beside(program: &Path) -> PathBuf {
 }
 
 fn build_command(dir: &Path) -> &'static str {
+    // With all targets, dependencies get the features that they have in tests: nothing is built twice.
     if dir.ends_with("release") {
         "cargo build --workspace --bins --release"
     } else {
-        "cargo build --workspace --bins"
+        "cargo build --workspace --all-targets"
     }
 }
 
@@ -73,6 +74,6 @@ mod tests {
     #[test]
     fn a_missing_program_is_reported_with_the_command_that_builds_it() {
         let error = binary("no-such-program").expect_err("is not there").to_string();
-        assert!(error.contains("cargo build --workspace --bins"), "{error}");
+        assert!(error.contains("cargo build --workspace --all-targets"), "{error}");
     }
 }

@@ -15,7 +15,7 @@
 //! }
 //! ```
 //!
-//! The calls block and need no runtime. The services' programs must have been built: `cargo build --workspace --bins`.
+//! The calls block and need no runtime. The services' programs must have been built: `cargo build --workspace --all-targets`.
 
 mod binary;
 mod home;
