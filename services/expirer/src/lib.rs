@@ -1,8 +1,8 @@
 //! The expirer carries verdicts on holds that fall due from reservation to catalog. It owns no data and decides nothing:
 //! any number of replicas may run, in any order, and repeat whatever they like.
 //!
-//! Two sources tell it which holds to ask about: timers that come back from RabbitMQ's lanes ([`timers`]), and the sweep
-//! of what the catalog finds overdue ([`sweep`]). Both go through the same [`settler`]: ResolveHolds, then SettleHolds.
+//! Two sources tell it which holds to ask about: timers that come back from RabbitMQ's lanes (`timers`), and the sweep
+//! of what the catalog finds overdue (`sweep`). Both go through the same `settler`: ResolveHolds, then SettleHolds.
 
 mod clock;
 mod config;

@@ -1,0 +1,187 @@
+//! Reservation and catalog in one, as far as the expirer can tell.
+
+use std::{
+    collections::{HashMap, HashSet},
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use proto::{
+    catalog::{self, HoldKey, hold_service_server},
+    reservation::{self, hold_verdict, settlement_service_server},
+};
+use time::{Duration as Span, OffsetDateTime};
+use tokio::{net::TcpListener, time::sleep};
+use tonic::{Request, Response, Status, service::Routes, transport::server::TcpIncoming};
+
+#[derive(Debug, Default)]
+struct State {
+    deadlines: HashMap<String, OffsetDateTime>,
+    refused: HashSet<String>,
+    overdue: Vec<HoldKey>,
+    away: bool,
+    delay: Duration,
+    questions: Vec<(HoldKey, OffsetDateTime)>,
+    settled: Vec<(HoldKey, OffsetDateTime)>,
+    put_off: HashMap<String, Span>,
+}
+
+/// The services; clones are the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Services {
+    clock_offset: Span,
+    state: Arc<Mutex<State>>,
+}
+
+impl Services {
+    /// Serves both, with a clock that is so far off.
+    pub(crate) async fn start(clock_offset: Span) -> (Self, SocketAddr) {
+        let services = Self { clock_offset, state: Arc::default() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let routes = Routes::new(hold_service_server::HoldServiceServer::new(services.clone()))
+            .add_service(settlement_service_server::SettlementServiceServer::new(services.clone()));
+        let server = tonic::transport::Server::builder().add_routes(routes);
+        tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+        (services, address)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + self.clock_offset
+    }
+
+    pub(crate) fn hold(&self, key: &HoldKey, deadline: OffsetDateTime) {
+        self.state().deadlines.insert(key.booking_id.clone(), deadline);
+    }
+
+    pub(crate) fn extend(&self, key: &HoldKey, by: Span) {
+        *self.state().deadlines.get_mut(&key.booking_id).unwrap() += by;
+    }
+
+    pub(crate) fn refuse(&self, key: &HoldKey) {
+        self.state().refused.insert(key.booking_id.clone());
+    }
+
+    pub(crate) fn set_away(&self, away: bool) {
+        self.state().away = away;
+    }
+
+    pub(crate) fn set_delay(&self, delay: Duration) {
+        self.state().delay = delay;
+    }
+
+    pub(crate) fn set_overdue(&self, keys: &[HoldKey]) {
+        self.state().overdue = keys.to_vec();
+    }
+
+    pub(crate) fn settled(&self) -> Vec<(HoldKey, OffsetDateTime)> {
+        self.state().settled.clone()
+    }
+
+    pub(crate) fn put_off(&self, key: &HoldKey) -> Option<Span> {
+        self.state().put_off.get(&key.booking_id).copied()
+    }
+
+    pub(crate) fn questions_about(&self, key: &HoldKey) -> usize {
+        self.state().questions.iter().filter(|(asked, _)| asked == key).count()
+    }
+
+    /// How many questions came more than 5 ms before their time.
+    pub(crate) fn questions_too_early(&self) -> usize {
+        let state = self.state();
+        let slack = Span::milliseconds(5);
+        let early = |(key, at): &&(HoldKey, OffsetDateTime)| *at + slack < state.deadlines[&key.booking_id];
+        state.questions.iter().filter(early).count()
+    }
+
+    fn verdict(&self, key: &HoldKey) -> reservation::HoldVerdict {
+        let (now, deadline) = (self.now(), self.state().deadlines[&key.booking_id]);
+        let verdict = if now >= deadline {
+            hold_verdict::Verdict::Release(hold_verdict::Release {})
+        } else {
+            let left = (deadline - now).max(Span::MILLISECOND);
+            hold_verdict::Verdict::NotDue(api::time::to_duration(left))
+        };
+        let expire_time = Some(api::time::to_timestamp(deadline));
+        reservation::HoldVerdict { verdict: Some(verdict), expire_time }
+    }
+}
+
+#[tonic::async_trait]
+impl settlement_service_server::SettlementService for Services {
+    async fn resolve_holds(
+        &self,
+        request: Request<reservation::ResolveHoldsRequest>,
+    ) -> Result<Response<reservation::ResolveHoldsResponse>, Status> {
+        let keys = request.into_inner().keys;
+        let now = self.now();
+        let (away, delay, refused) = {
+            let mut state = self.state();
+            state.questions.extend(keys.iter().map(|key| (key.clone(), now)));
+            let refused = keys.iter().any(|key| state.refused.contains(&key.booking_id));
+            // The readings of the clock go on, so that the delay falls on the questions.
+            let delay = if keys.is_empty() { Duration::ZERO } else { state.delay };
+            (state.away && !keys.is_empty(), delay, refused)
+        };
+        sleep(delay).await;
+        if away {
+            return Err(Status::unavailable("away"));
+        }
+        if refused {
+            return Err(Status::invalid_argument("refused"));
+        }
+        let verdicts = keys.iter().map(|key| self.verdict(key)).collect();
+        let server_time = Some(api::time::to_timestamp(self.now()));
+        Ok(Response::new(reservation::ResolveHoldsResponse { verdicts, server_time }))
+    }
+
+    async fn expire_drafts(
+        &self,
+        _: Request<reservation::ExpireDraftsRequest>,
+    ) -> Result<Response<reservation::ExpireDraftsResponse>, Status> {
+        Ok(Response::new(reservation::ExpireDraftsResponse { expired: 0 }))
+    }
+}
+
+#[tonic::async_trait]
+impl hold_service_server::HoldService for Services {
+    async fn place_holds(
+        &self,
+        _: Request<catalog::PlaceHoldsRequest>,
+    ) -> Result<Response<catalog::PlaceHoldsResponse>, Status> {
+        Err(Status::unimplemented("the expirer places nothing"))
+    }
+
+    async fn settle_holds(
+        &self,
+        request: Request<catalog::SettleHoldsRequest>,
+    ) -> Result<Response<catalog::SettleHoldsResponse>, Status> {
+        let holds = request.into_inner().holds;
+        let now = self.now();
+        let mut state = self.state();
+        let outcomes = vec![catalog::SettleOutcome::Settled.into(); holds.len()];
+        for hold in holds {
+            let key = hold.key.unwrap();
+            state.overdue.retain(|overdue| *overdue != key);
+            match hold.verdict.unwrap() {
+                catalog::settle_hold::Verdict::ReviewAfter(after) => {
+                    state.put_off.insert(key.booking_id, api::time::from_duration(&after).unwrap());
+                }
+                _ => state.settled.push((key, now)),
+            }
+        }
+        Ok(Response::new(catalog::SettleHoldsResponse { outcomes }))
+    }
+
+    async fn list_overdue_holds(
+        &self,
+        _: Request<catalog::ListOverdueHoldsRequest>,
+    ) -> Result<Response<catalog::ListOverdueHoldsResponse>, Status> {
+        Ok(Response::new(catalog::ListOverdueHoldsResponse { keys: self.state().overdue.clone() }))
+    }
+}
