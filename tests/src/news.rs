@@ -26,6 +26,15 @@ pub struct Heard {
     pub event: BookingEvent,
 }
 
+impl Heard {
+    /// A header of the message; empty when there is none.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        let found = self.headers.iter().find(|(header, _)| header == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+}
+
 /// Listens to everything on the exchange from now on, with a queue of its own.
 #[derive(Debug)]
 pub struct News {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use proto::reservation::BookingState;
+use stack::ServiceKind;
 use system_tests::{News, Outcome, World, fresh_id, shared, units};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -49,20 +50,31 @@ async fn expiry_and_cancellation_are_told_of() -> Outcome {
 }
 
 #[tokio::test]
-async fn an_event_carries_the_attributes_of_cloudevents_and_the_trace_of_its_cause() -> Outcome {
+async fn an_event_carries_the_attributes_of_cloudevents() -> Outcome {
     let (world, news) = (World::shared(), News::listen(shared()).await);
     let meal = world.product(10, MINUTE).await;
     let booking = world.hold(&[units(&meal, 2)]).await?;
     let heard = news.await_subjects(&booking.booking_id, &["booking.held"]).await;
-    let header = |name: &str| {
-        let found = heard[0].headers.iter().find(|(header, _)| header == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_default()
-    };
-    assert_eq!(header("cloudEvents:specversion"), "1.0");
-    assert_eq!(header("cloudEvents:type"), "booking.held");
+    assert_eq!(heard[0].header("cloudEvents:specversion"), "1.0");
+    assert_eq!(heard[0].header("cloudEvents:type"), "booking.held");
     for name in ["cloudEvents:id", "cloudEvents:source", "cloudEvents:time"] {
-        assert!(!header(name).is_empty(), "{name}: {heard:?}");
+        assert!(!heard[0].header(name).is_empty(), "{name}: {heard:?}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_event_carries_the_trace_of_its_cause_where_traces_are_exported() -> Outcome {
+    // Nobody listens there: spans are lost, and nothing else.
+    let traced = shared().add(ServiceKind::Reservation, &[("HOLDFAST_OTLP_ENDPOINT", "http://127.0.0.1:9")]);
+    let traced = traced.expect("another replica starts");
+    let (world, news) = (World::shared().with_reservation(&traced), News::listen(shared()).await);
+    let meal = world.product(10, MINUTE).await;
+    let booking = world.hold(&[units(&meal, 2)]).await?;
+    let heard = news.await_subjects(&booking.booking_id, &["booking.held"]).await;
+    let traceparent = heard[0].header("traceparent");
+    let lengths: Vec<usize> = traceparent.split('-').map(str::len).collect();
+    assert_eq!(lengths, [2, 32, 16, 2], "no W3C trace context: {heard:?}");
     Ok(())
 }
 

@@ -153,5 +153,7 @@ async fn the_lag_of_every_expired_hold_is_measured() -> Outcome {
         when(counted >= 25, counted)
     })
     .await;
+    let metrics = shared().expirer().get("/metrics").expect("it answers").body;
+    assert!(metrics.contains("# TYPE holdfast_expiry_lag_seconds histogram"), "{metrics}");
     Ok(())
 }

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
-use proto::reservation::BookingState;
-use stack::ServiceKind;
-use system_tests::{Outcome, PATIENCE, Stock, World, assert_refused, eventually, hasty, own, units, when};
+use proto::reservation::{BookingState, CreateBookingRequest};
+use stack::{Options, ServiceKind};
+use system_tests::{
+    Outcome, PATIENCE, Stock, World, assert_refused, customer, eventually, fresh_id, hasty, own, units, when,
+};
 use tokio::task::block_in_place;
 use tonic::Code;
 
@@ -104,6 +106,54 @@ async fn without_reservation_nothing_is_released_and_its_return_settles_everythi
     assert!(
         stack.services().iter().any(|service| service.kind() == ServiceKind::Expirer && service.is_running())
     );
+    world.assert_settles().await;
+    stack.assert_sound();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expirer_that_freezes_with_timers_in_hand_is_stood_in_for_by_another() -> Outcome {
+    let stack = own(Options { expirers: 2, ..hasty() }).await;
+    let world = World::of(&stack);
+    let meal = world.product(100, Duration::from_millis(1_500)).await;
+    for _ in 0..20 {
+        // One by one: a timer each, shared out among the two.
+        world.hold(&[units(&meal, 1)]).await?;
+    }
+    stack.expirer().freeze();
+    world.await_stock(&meal, Stock::new(100, 0, 0)).await;
+    stack.expirer().thaw();
+    world.assert_settles().await;
+    stack.assert_sound();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_whose_answer_got_lost_is_claimed_by_its_repeat_or_released() -> Outcome {
+    let stack = own(hasty()).await;
+    let world = World::of(&stack);
+    let meal = world.product(100, Duration::from_secs(2)).await;
+    let request = || CreateBookingRequest {
+        booking_id: fresh_id(),
+        customer_id: customer(),
+        lines: vec![units(&meal, 3)],
+        hold: true,
+        hold_ttl: None,
+    };
+    let (repeated, abandoned) = (request(), request());
+    stack.catalog().freeze();
+    let (one, other) = tokio::join!(world.create(repeated.clone()), world.create(abandoned.clone()));
+    for answer in [one, other] {
+        assert_refused(answer, Code::Unavailable, "UNAVAILABLE");
+    }
+    stack.catalog().thaw();
+    let booking =
+        eventually("the repeat goes through", PATIENCE, async || world.create(repeated.clone()).await).await;
+    assert!([BookingState::Held, BookingState::Expired].contains(&booking.state()), "{booking:?}");
+    world.await_stock(&meal, Stock::new(100, 0, 0)).await;
+    if let Ok(tombstone) = world.get(&abandoned.booking_id).await {
+        assert_eq!((tombstone.state(), tombstone.customer_id.as_str()), (BookingState::Expired, ""));
+    }
     world.assert_settles().await;
     stack.assert_sound();
     Ok(())

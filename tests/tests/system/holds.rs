@@ -175,3 +175,57 @@ async fn a_later_price_does_not_touch_a_hold() -> Outcome {
     assert_eq!(world.hold(&[units(&meal, 1)]).await?.total, Some(euros(9_900)));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_booking_may_have_a_hundred_lines() -> Outcome {
+    let world = World::shared();
+    let labels: Vec<String> = (0..50).map(|n| format!("{n}A")).collect();
+    let map = world.seat_map(&labels.iter().map(String::as_str).collect::<Vec<_>>(), MINUTE).await;
+    let products = futures::future::join_all((0..50).map(|_| world.product(2, MINUTE))).await;
+    let lines =
+        products.iter().map(|product| units(product, 2)).chain(labels.iter().map(|label| seat(&map, label)));
+    let booking = world.hold(&lines.collect::<Vec<_>>()).await?;
+    assert_eq!((booking.lines.len(), booking.total), (100, Some(euros(50 * 2_500 + 50 * 10_000))));
+    world.pay(&booking.booking_id).await?;
+    world.await_seats(&map, &[SeatState::Sold; 50]).await;
+    world.refund(&booking.booking_id).await?;
+    world.await_seats(&map, &[SeatState::Free; 50]).await;
+    for product in &products {
+        assert_eq!(world.stock(product).await, Stock::new(2, 0, 0));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn texts_are_measured_in_characters_and_ids_are_read_in_either_case() -> Outcome {
+    let world = World::shared();
+    let product = proto::catalog::Product {
+        display_name: "é".repeat(200),
+        description: "飯".repeat(1_000),
+        price: Some(euros(0)),
+        ..system_tests::sample_product()
+    };
+    let meal = world.create_product(&fresh_id().to_uppercase(), product.clone()).await?;
+    assert_eq!((&meal.display_name, &meal.description), (&product.display_name, &product.description));
+    assert_eq!(meal.product_id, meal.product_id.to_lowercase());
+
+    let shouted = proto::catalog::Product { product_id: meal.product_id.to_uppercase(), ..meal.clone() };
+    let request = CreateBookingRequest {
+        booking_id: fresh_id().to_uppercase(),
+        customer_id: "🍜".repeat(128),
+        lines: vec![units(&shouted, 1)],
+        hold: true,
+        hold_ttl: None,
+    };
+    let booking = world.create(request.clone()).await?;
+    assert_eq!((&booking.customer_id, booking.total.clone()), (&request.customer_id, Some(euros(0))));
+    let lower = CreateBookingRequest {
+        booking_id: booking.booking_id.clone(),
+        lines: vec![units(&meal, 1)],
+        ..request
+    };
+    assert_eq!(world.create(lower).await?.booking_id, booking.booking_id);
+    assert_eq!(world.pay(&booking.booking_id.to_uppercase()).await?.state(), BookingState::Confirmed);
+    world.await_stock(&meal, Stock::new(10, 0, 1)).await;
+    Ok(())
+}

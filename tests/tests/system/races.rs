@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use proto::{
-    catalog::SeatState,
+    catalog::{SeatMap, SeatState},
     reservation::{Booking, BookingState, CreateBookingRequest},
 };
-use system_tests::{Outcome, Stock, World, assert_refused, customer, fresh_id, seat, units};
+use system_tests::{
+    Outcome, Stock, World, assert_refused, customer, fresh_id, sample_product, sample_seats, seat, units,
+};
 use tonic::{Code, Status};
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -176,5 +178,54 @@ async fn requests_with_one_id_and_different_contents_make_the_booking_of_one_of_
     }
     // Whatever the losers had placed is released: only what the winners hold stays held.
     world.assert_books_balance(&meal).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_draft_and_holds_with_one_id_and_the_same_content_make_one_held_booking() -> Outcome {
+    let world = World::shared();
+    let meal = world.product(1_000, MINUTE).await;
+    for _ in 0..10 {
+        let request = CreateBookingRequest {
+            booking_id: fresh_id(),
+            customer_id: customer(),
+            lines: vec![units(&meal, 3)],
+            hold: false,
+            hold_ttl: None,
+        };
+        let answers = all_at_once(8, async |world, n| {
+            world.create(CreateBookingRequest { hold: n % 3 > 0, ..request.clone() }).await
+        });
+        for answer in answers.await {
+            assert!([BookingState::Initiated, BookingState::Held].contains(&answer?.state()));
+        }
+        assert_eq!(world.get(&request.booking_id).await?.state(), BookingState::Held);
+    }
+    world.await_stock(&meal, Stock::new(1_000, 30, 0)).await;
+    world.assert_books_balance(&meal).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn eight_creations_of_one_product_or_map_make_one() -> Outcome {
+    let world = World::shared();
+    for _ in 0..10 {
+        let (id, product) = (fresh_id(), sample_product());
+        let answers = all_at_once(8, async |world, _| world.create_product(&id, product.clone()).await).await;
+        let made = world.get_product(&id).await?;
+        for answer in answers {
+            assert_eq!(answer?, made);
+        }
+        let map = SeatMap { display_name: "A flight".to_owned(), ..SeatMap::default() };
+        let seats = sample_seats(&["1A", "1B", "1C"]);
+        let answers =
+            all_at_once(8, async |world, _| world.create_seat_map(&id, map.clone(), seats.clone()).await)
+                .await;
+        let made = world.get_seat_map(&id).await?;
+        for answer in answers {
+            assert_eq!(answer?, made);
+        }
+        assert_eq!(world.seats(&made).await.len(), 3);
+    }
     Ok(())
 }

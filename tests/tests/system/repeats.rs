@@ -128,3 +128,23 @@ async fn a_creation_can_be_repeated_whatever_became_of_the_booking() -> Outcome 
     world.assert_books_balance(&meal).await;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_creation_repeated_with_a_hold_after_the_draft_was_cancelled_takes_nothing() -> Outcome {
+    let world = World::shared();
+    let meal = world.product(10, MINUTE).await;
+    let draft = proto::reservation::CreateBookingRequest {
+        booking_id: fresh_id(),
+        customer_id: system_tests::customer(),
+        lines: vec![units(&meal, 2)],
+        hold: false,
+        hold_ttl: None,
+    };
+    world.create(draft.clone()).await?;
+    world.cancel(&draft.booking_id).await?;
+    let with_hold = proto::reservation::CreateBookingRequest { hold: true, ..draft.clone() };
+    thrice(&world, &draft.booking_id, "CANCELLED", async || world.create(with_hold.clone()).await).await?;
+    world.await_stock(&meal, Stock::new(10, 0, 0)).await;
+    world.assert_books_balance(&meal).await;
+    Ok(())
+}

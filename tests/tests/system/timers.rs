@@ -8,7 +8,7 @@ use futures::StreamExt as _;
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,
     options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicRejectOptions},
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use proto::{
     catalog::HoldKey,
@@ -83,8 +83,16 @@ async fn a_message_that_nobody_can_read_is_parked_and_holds_nothing_up() -> Outc
     let connection = Connection::connect(&shared().rabbitmq().url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let poison = fresh_id();
-    for n in 0..3 {
-        let properties = BasicProperties::default().with_message_id(format!("{poison}.{n}").into());
+    for n in 0..4 {
+        let mut properties = BasicProperties::default().with_message_id(format!("{poison}.{n}").into());
+        if n > 1 {
+            // Dressed up as a timer.
+            let mut headers = FieldTable::default();
+            headers.insert("holdfast-version".into(), AMQPValue::LongInt(1));
+            let kind = "holdfast.events.v1.HoldsPlaced".into();
+            properties = properties.with_content_type("application/protobuf".into()).with_type(kind);
+            properties = properties.with_headers(headers);
+        }
         let body = format!("poison {n}").into_bytes();
         let (exchange, key) = ("holdfast.timers".into(), "holds.due".into());
         channel
@@ -110,9 +118,9 @@ async fn a_message_that_nobody_can_read_is_parked_and_holds_nothing_up() -> Outc
         delivery.acker.reject(BasicRejectOptions { requeue: true }).await.expect("the channel works");
         None
     });
-    let found = tokio::time::timeout(PATIENCE, mine.take(3).collect::<Vec<_>>()).await;
-    let mut found = found.expect("all three are parked");
+    let found = tokio::time::timeout(PATIENCE, mine.take(4).collect::<Vec<_>>()).await;
+    let mut found = found.expect("all of them are parked");
     found.sort();
-    assert_eq!(found, ["poison 0", "poison 1", "poison 2"]);
+    assert_eq!(found, ["poison 0", "poison 1", "poison 2", "poison 3"]);
     Ok(())
 }
