@@ -80,7 +80,16 @@ create table outbox (
     deadlines     timestamptz[],
     reference_ids uuid[],
     traceparent   text,
-    created_at    timestamptz not null default now()
+    created_at    timestamptz not null default now(),
+    constraint outbox_arrays_match check (
+        coalesce(cardinality(attempts), cardinality(booking_ids)) = cardinality(booking_ids)
+        and coalesce(cardinality(customer_ids), cardinality(booking_ids)) = cardinality(booking_ids)
+        and coalesce(cardinality(deadlines), cardinality(booking_ids)) = cardinality(booking_ids)
+        and coalesce(cardinality(reference_ids), cardinality(booking_ids)) = cardinality(booking_ids)
+    ),
+    constraint outbox_kind_has_its_arrays check (
+        (kind = 'event' or attempts is not null) and (kind <> 'timer' or deadlines is not null)
+    )
 ) with (autovacuum_vacuum_scale_factor = 0.0, autovacuum_vacuum_threshold = 1000, autovacuum_vacuum_cost_delay = 0);
 
 create index outbox_kind_idx on outbox (kind, outbox_id);

@@ -8,6 +8,7 @@ mod metrics;
 use std::{future::Future, sync::Arc, time::Instant};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::{Instrument as _, Span};
 
 use crate::metrics::Metrics;
 
@@ -38,6 +39,7 @@ struct Waiting<Req, Resp> {
     request: Req,
     reply: oneshot::Sender<Resp>,
     since: Instant,
+    span: Span,
 }
 
 /// Hands requests over to batches. Clones share the queue; when the last one goes, the batcher ends.
@@ -76,13 +78,30 @@ where
     /// Hands `request` over and waits for its response. When the caller stops waiting before the batch starts, the
     /// request is dropped; later than that it is carried out all the same.
     pub async fn submit(&self, request: Req) -> Result<Resp, SubmitError> {
+        self.reserve()?.submit(request).await
+    }
+
+    /// Takes a place in the queue for a request that is still to be made: it will not be refused then.
+    pub fn reserve(&self) -> Result<Place<Req, Resp>, SubmitError> {
+        match self.queue.clone().try_reserve_owned() {
+            Ok(place) => Ok(Place { place }),
+            Err(mpsc::error::TrySendError::Full(_)) => Err(SubmitError::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(SubmitError::Abandoned),
+        }
+    }
+}
+
+/// A place in the queue of a batcher. Given up when dropped.
+#[derive(Debug)]
+pub struct Place<Req, Resp> {
+    place: mpsc::OwnedPermit<Waiting<Req, Resp>>,
+}
+
+impl<Req, Resp> Place<Req, Resp> {
+    /// As [`Batcher::submit`], but never refused.
+    pub async fn submit(self, request: Req) -> Result<Resp, SubmitError> {
         let (reply, response) = oneshot::channel();
-        self.queue.try_send(Waiting { request, reply, since: Instant::now() }).map_err(
-            |error| match error {
-                mpsc::error::TrySendError::Full(_) => SubmitError::QueueFull,
-                mpsc::error::TrySendError::Closed(_) => SubmitError::Abandoned,
-            },
-        )?;
+        self.place.send(Waiting { request, reply, since: Instant::now(), span: Span::current() });
         response.await.map_err(|_| SubmitError::Abandoned)
     }
 }
@@ -110,7 +129,9 @@ async fn dispatch<Req, Resp, Run, Fut>(
         let Some(oldest) = taken.first() else { continue };
         metrics.record(taken.len(), oldest.since.elapsed());
         let run = Arc::clone(&run);
-        tokio::spawn(async move {
+        // One trace cannot have many parents: the batch belongs to that of its oldest request.
+        let span = oldest.span.clone();
+        let batch = async move {
             let (requests, replies): (Vec<_>, Vec<_>) =
                 taken.into_iter().map(|item| (item.request, item.reply)).unzip();
             let responses = run(requests).await;
@@ -120,7 +141,8 @@ async fn dispatch<Req, Resp, Run, Fut>(
                 let _ = reply.send(response);
             }
             drop(slot);
-        });
+        };
+        tokio::spawn(batch.instrument(span));
     }
 }
 

@@ -13,5 +13,5 @@ pub use config::DatabaseConfig;
 pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};
 pub use migrate::{await_schema, migrate};
-pub use transact::{DatabaseError, UnitOfWork, transact};
+pub use transact::{DatabaseError, UnitOfWork, autocommit, transact};
 pub use watch::watch;

@@ -49,9 +49,26 @@ pub trait UnitOfWork: Sync {
 /// # Errors
 /// Those of `work`, and the database's. After an outage on commit the outcome is unknown.
 pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
+    again(|| in_transaction(pool, work)).await
+}
+
+/// Does `work` that changes something with one statement only, which is a transaction by itself: saves the round trips of
+/// BEGIN and COMMIT. The same limits as [`transact`].
+///
+/// # Errors
+/// Those of `work`, and the database's. After an outage the outcome is unknown.
+pub async fn autocommit<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
+    again(|| async { work.run(&mut *pool.acquire().await?).await }).await
+}
+
+/// Tries again what lost against others, and gives up on a server that does not answer.
+async fn again<T, E: DatabaseError, Fut>(once: impl Fn() -> Fut) -> Result<T, E>
+where
+    Fut: Future<Output = Result<T, E>>,
+{
     let mut attempt = 1;
     loop {
-        let outcome = timeout(ATTEMPT_LIMIT, once(pool, work)).await.unwrap_or_else(|_| Err(silent().into()));
+        let outcome = timeout(ATTEMPT_LIMIT, once()).await.unwrap_or_else(|_| Err(silent().into()));
         match outcome {
             Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_conflict) => {
                 tracing::debug!(attempt, "a unit of work lost against another; once more");
@@ -63,7 +80,7 @@ pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Outpu
     }
 }
 
-async fn once<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
+async fn in_transaction<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
     let begun = AtomicBool::new(false);
     let mut lease = Lease { connection: pool.acquire().await?, begun: &begun };
     let mut transaction = lease.connection.begin().await?;

@@ -106,6 +106,12 @@ impl Health {
         });
     }
 
+    /// Whether this part is up.
+    #[must_use]
+    pub fn is_up(&self, part: &str) -> bool {
+        self.parts.borrow().parts.get(part).is_some_and(|part| part.state == PartState::Up)
+    }
+
     /// Whether calls are welcome now.
     #[must_use]
     pub fn is_ready(&self) -> bool {

@@ -10,8 +10,10 @@ use crate::{LogFormat, TelemetryConfig};
 
 /// Which spans and events are taken up at all, by logs and traces alike.
 pub(crate) fn filter(config: &TelemetryConfig) -> anyhow::Result<EnvFilter> {
-    // The libraries of telemetry tell of themselves at `info`; a directive of the operator's still overrules this one.
-    EnvFilter::try_new(format!("opentelemetry=warn,{}", config.log)).with_context(|| format!("read the log directives {:?}", config.log))
+    // The libraries of telemetry tell of themselves at `info`, and lapin tells of each lost connection in several lines, which
+    // crates/amqp tells in one. A directive of the operator's still overrules these.
+    EnvFilter::try_new(format!("opentelemetry=warn,lapin=off,{}", config.log))
+        .with_context(|| format!("read the log directives {:?}", config.log))
 }
 
 /// Writes events to standard output.

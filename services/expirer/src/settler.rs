@@ -84,17 +84,15 @@ struct Calls {
 }
 
 impl Calls {
-    /// Answers all together. If they are refused, each on its own: a bad one does not fail its neighbours.
+    /// Answers all together. If they are refused, each hold on its own: a bad one does not fail its neighbours.
     async fn answer(mut self, asks: Vec<Ask>) -> Vec<Result<Vec<NotDue>, Failure>> {
         match self.settle(&asks).await {
             Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(failure @ Failure::Defect(_)) if asks.len() > 1 => {
-                tracing::warn!(%failure, "a batch was refused: its questions go one by one");
+            Err(failure @ Failure::Defect(_)) if asks.iter().map(|ask| ask.keys.len()).sum::<usize>() > 1 => {
+                tracing::warn!(%failure, "a batch was refused: its holds go one by one");
                 let mut answers = Vec::with_capacity(asks.len());
                 for ask in asks {
-                    answers.push(
-                        self.settle(&[ask]).await.map(|answers| answers.into_iter().flatten().collect()),
-                    );
+                    answers.push(self.settle_singly(ask).await);
                 }
                 answers
             }
@@ -103,6 +101,19 @@ impl Calls {
                 vec![Err(failure); asks.len()]
             }
         }
+    }
+
+    /// Every hold of a question on its own; the question fails with the last that fails, and the others are settled.
+    async fn settle_singly(&mut self, ask: Ask) -> Result<Vec<NotDue>, Failure> {
+        let Ask { path, keys } = ask;
+        let (mut not_due, mut failed) = (Vec::new(), None);
+        for key in keys {
+            match self.settle(&[Ask { path, keys: vec![key] }]).await {
+                Ok(answers) => not_due.extend(answers.into_iter().flatten()),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+        failed.map_or(Ok(not_due), Err)
     }
 
     /// Both calls. What the second one did, when it fails, is unknown, and asked again it does no harm.

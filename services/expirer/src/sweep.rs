@@ -73,11 +73,9 @@ impl Sweep {
         loop {
             let keys = self.overdue().await?;
             self.metrics.found(keys.len());
-            for answer in
-                join_all(schedule::chunks(&keys).map(|chunk| self.settler.settle(Path::Sweep, chunk))).await
-            {
-                answer?;
-            }
+            let chunks = schedule::chunks(&keys).map(|chunk| self.settler.settle(Path::Sweep, chunk));
+            // A chunk that fails does not keep the others of its page from being settled.
+            join_all(chunks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
             if keys.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
                 return Ok(());
             }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use batch::{BatchLimits, Batcher};
 use proto::catalog::hold_service_client::HoldServiceClient;
-use server::Channel;
+use server::{Channel, Health};
 use sqlx::PgPool;
 
 use crate::{
@@ -39,6 +39,7 @@ pub struct App {
     pub policy: Policy,
     /// Rings when the outbox has something new.
     pub wake: Arc<Wake>,
+    health: Health,
     placer: Batcher<Wanted, Result<Placement, Failure>>,
     creator: Batcher<New, Result<Created, Failure>>,
     changer: Batcher<Asked, Result<Answer, Failure>>,
@@ -53,11 +54,12 @@ impl App {
         policy: Policy,
         draft_ttl: Duration,
         wake: Arc<Wake>,
+        health: Health,
     ) -> Self {
         let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1 };
         let placer = Batcher::start("place", limits, move |wanted: Vec<Wanted>| {
             let catalog = catalog.clone();
-            async move { each(wanted.len(), placement::place(catalog, &wanted).await) }
+            async move { placement::place(&catalog, &wanted).await }
         });
         let draft_ttl = time::Duration::try_from(draft_ttl).unwrap_or(time::Duration::MAX);
         let creator = Batcher::start("create", limits, {
@@ -80,11 +82,17 @@ impl App {
                 }
             }
         });
-        Self { pool, policy, wake, placer, creator, changer }
+        Self { pool, policy, wake, health, placer, creator, changer }
     }
 
-    /// Creates a booking; with `hold` takes its units first.
+    /// Creates a booking; with `hold` takes its units first. To be carried through once begun, whether its caller waits
+    /// or not: in between, units are held for a booking that is not recorded yet.
     pub async fn create(&self, mut new: New, hold: bool) -> Result<Seen, Error> {
+        // Before any units are taken: a place for the booking, and a database to record it in.
+        let place = self.creator.reserve()?;
+        if !self.health.is_up("database") {
+            return Err(Error::Failed(Failure::Outage));
+        }
         let mut placed_now = false;
         if hold {
             match self.place(Wanted::of(&new)).await? {
@@ -105,7 +113,7 @@ impl App {
                 return self.created_before(existing, &new, hold).await;
             }
         }
-        match self.creator.submit(new.clone()).await?.map_err(Error::Failed)? {
+        match place.submit(new.clone()).await?.map_err(Error::Failed)? {
             Created::New(seen) => Ok(*seen),
             Created::Existing(existing) => self.created_before(*existing, &new, hold).await,
         }
@@ -140,7 +148,7 @@ impl App {
         for _ in 0..HOLD_ATTEMPTS {
             let seen = self.get(id).await?;
             let placed = match seen.booking.state {
-                State::Initiated { .. } => {
+                State::Initiated { deadline } if seen.now < deadline => {
                     match self.place(Wanted::draft(&seen.booking, asked_ttl_ms)).await? {
                         Placement::Active(placed) => Some(placed),
                         // A verdict ended this attempt; the booking has moved on to the next one, or will.

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgPool;
+use postgres::UnitOfWork;
+use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
@@ -36,48 +37,63 @@ pub async fn create(
     wake: &Wake,
     new: &[New],
 ) -> Result<Vec<Created>, Error> {
-    let mut first: HashMap<Uuid, &New> = HashMap::with_capacity(new.len());
-    for new in new {
-        first.entry(new.id.get()).or_insert(new);
-    }
-    let unique: Vec<&New> = first.into_values().collect();
-    let draft_ttl_ms = i64::try_from(draft_ttl.whole_milliseconds()).unwrap_or(i64::MAX);
-    let traceparent = telemetry::propagation::current_traceparent();
-    let mut conn = pool.acquire().await?;
-    let inserted = create::insert(&mut conn, &unique, draft_ttl_ms, traceparent.as_deref()).await?;
-    if unique.iter().any(|new| new.held.is_some()) {
+    let created = postgres::autocommit(pool, &Insert { draft_ttl, new }).await?;
+    if created
+        .iter()
+        .any(|created| matches!(created, Created::New(seen) if seen.booking.state.hold().is_some()))
+    {
         wake.ring_held();
     }
-    let mut created: HashMap<Uuid, OffsetDateTime> =
-        inserted.into_iter().map(|row| (row.booking_id, row.created_at)).collect();
-    // The first of an id takes its insert; whoever comes after finds a booking that is there.
-    let news: Vec<Option<Seen>> = new
-        .iter()
-        .map(|new| {
-            created.remove(&new.id.get()).map(|now| Seen { booking: booking(new, now, draft_ttl), now })
-        })
-        .collect();
-    let missing: Vec<Uuid> =
-        news.iter().zip(new).filter(|(seen, _)| seen.is_none()).map(|(_, new)| new.id.get()).collect();
-    let existing: HashMap<Uuid, Seen> = if missing.is_empty() {
-        HashMap::new()
-    } else {
-        bookings::get(&mut conn, &missing)
-            .await?
-            .into_iter()
-            .map(|seen| (seen.booking.id.get(), seen))
+    Ok(created)
+}
+
+struct Insert<'a> {
+    draft_ttl: Duration,
+    new: &'a [New],
+}
+
+impl UnitOfWork for Insert<'_> {
+    type Output = Vec<Created>;
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Vec<Created>, Error> {
+        let mut first: HashMap<Uuid, &New> = HashMap::with_capacity(self.new.len());
+        for new in self.new {
+            first.entry(new.id.get()).or_insert(new);
+        }
+        let unique: Vec<&New> = first.into_values().collect();
+        let draft_ttl_ms = i64::try_from(self.draft_ttl.whole_milliseconds()).unwrap_or(i64::MAX);
+        let traceparent = telemetry::propagation::current_traceparent();
+        let inserted = create::insert(conn, &unique, draft_ttl_ms, traceparent.as_deref()).await?;
+        let mut inserted: HashMap<Uuid, OffsetDateTime> =
+            inserted.into_iter().map(|row| (row.booking_id, row.created_at)).collect();
+        // The first of an id takes its insert; whoever comes after finds a booking that is there.
+        let news: Vec<Option<OffsetDateTime>> =
+            self.new.iter().map(|new| inserted.remove(&new.id.get())).collect();
+        let missing = news.iter().zip(self.new).filter(|(at, _)| at.is_none());
+        let existing = existing(conn, &missing.map(|(_, new)| new.id.get()).collect::<Vec<_>>()).await?;
+        news.into_iter()
+            .zip(self.new)
+            .map(|(at, new)| match at {
+                Some(now) => {
+                    Ok(Created::New(Box::new(Seen { booking: booking(new, now, self.draft_ttl), now })))
+                }
+                None => existing
+                    .get(&new.id.get())
+                    .map(|seen| Created::Existing(Box::new(seen.clone())))
+                    .ok_or(Error::LostUpdate("bookings")),
+            })
             .collect()
-    };
-    news.into_iter()
-        .zip(new)
-        .map(|(seen, new)| match seen {
-            Some(seen) => Ok(Created::New(Box::new(seen))),
-            None => existing
-                .get(&new.id.get())
-                .map(|seen| Created::Existing(Box::new(seen.clone())))
-                .ok_or(Error::LostUpdate("bookings")),
-        })
-        .collect()
+    }
+}
+
+/// The bookings with these ids.
+async fn existing(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Seen>, Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = bookings::get(conn, ids).await?;
+    Ok(found.into_iter().map(|seen| (seen.booking.id.get(), seen)).collect())
 }
 
 /// The booking that the insert made, as it stands in its row.

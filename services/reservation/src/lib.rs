@@ -113,7 +113,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     relay::spawn(&pool, &broker, catalog.clone(), &wake, &background, &tasks);
 
     let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
-    let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake);
+    let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
     let routes = Routes::new(BookingServiceServer::new(BookingRpc(app.clone())))
         .add_service(SettlementServiceServer::new(SettlementRpc(app)));
     let served = server::serve(endpoints, routes, health, stop).await;

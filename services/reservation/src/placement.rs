@@ -40,9 +40,40 @@ pub(crate) enum Placement {
     Refused(RefusedHold),
 }
 
+/// The most lines in one call: bounds its size, and the transaction that it becomes.
+const MAX_LINES: usize = 2_000;
+
+/// Places the holds; those that fail, fail with all that go in the same call.
+pub(crate) async fn place(
+    catalog: &HoldServiceClient<Channel>,
+    wanted: &[Wanted],
+) -> Vec<Result<Placement, Failure>> {
+    let mut placements = Vec::with_capacity(wanted.len());
+    let mut rest = wanted;
+    while !rest.is_empty() {
+        let (call, later) = rest.split_at(fitting(rest));
+        match place_call(catalog.clone(), call).await {
+            Ok(placed) => placements.extend(placed.into_iter().map(Ok)),
+            Err(failure) => placements.extend(call.iter().map(|_| Err(failure))),
+        }
+        rest = later;
+    }
+    placements
+}
+
+/// How many of these holds go in one call; at least one.
+fn fitting(wanted: &[Wanted]) -> usize {
+    let mut lines = 0;
+    let fits = wanted.iter().take_while(|wanted| {
+        lines += wanted.items.len();
+        lines <= MAX_LINES
+    });
+    fits.count().max(1)
+}
+
 /// Places the holds in one call. When it fails nobody knows what was placed: nothing is compensated, the sweep asks
 /// for a verdict on whatever nobody claims.
-pub(crate) async fn place(
+async fn place_call(
     mut catalog: HoldServiceClient<Channel>,
     wanted: &[Wanted],
 ) -> Result<Vec<Placement>, Failure> {

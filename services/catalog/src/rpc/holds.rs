@@ -17,6 +17,9 @@ use crate::{
 const MAX_BATCH: usize = 4;
 /// What may wait for a transaction; beyond it callers are refused at once.
 const QUEUE: usize = 64;
+/// The most verdicts in one transaction, each on up to 100 lines. What an unfinished call has settled stays settled, so
+/// asking again comes to an end.
+const VERDICTS_PER_TRANSACTION: usize = 500;
 
 /// Serves the internal API.
 #[derive(Clone, Debug)]
@@ -76,8 +79,11 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         request: Request<pb::SettleHoldsRequest>,
     ) -> Result<Response<pb::SettleHoldsResponse>, Status> {
         let verdicts = convert::verdicts(&request.into_inner())?;
-        let outcomes = holds::settle(&self.pool, &verdicts).await?;
-        let outcomes = outcomes.into_iter().map(|outcome| convert::settle_outcome(outcome).into()).collect();
+        let mut outcomes = Vec::with_capacity(verdicts.len());
+        for part in verdicts.chunks(VERDICTS_PER_TRANSACTION) {
+            let settled = holds::settle(&self.pool, part).await?;
+            outcomes.extend(settled.into_iter().map(|outcome| i32::from(convert::settle_outcome(outcome))));
+        }
         Ok(Response::new(pb::SettleHoldsResponse { outcomes }))
     }
 

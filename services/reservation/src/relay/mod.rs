@@ -11,10 +11,14 @@ use std::{sync::Arc, time::Duration};
 use amqp::{Broker, Lanes, Publisher};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use opentelemetry::{KeyValue, metrics::Counter};
+use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
 use server::Channel;
-use sqlx::PgPool;
-use tokio::{sync::Notify, time::sleep};
+use sqlx::{PgConnection, PgPool};
+use tokio::{
+    sync::{Mutex, Notify},
+    time::sleep,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 use tracing::Instrument as _;
@@ -49,8 +53,9 @@ pub fn spawn(
         tasks.spawn(relay.run(stop.clone()));
     };
     let lanes = broker.lanes().clone();
-    start(Kind::Timer, Destination::Timers { broker: broker.clone(), publisher: broker.publisher(), lanes });
-    start(Kind::Event, Destination::Events { broker: broker.clone(), publisher: broker.publisher() });
+    let publisher = || Mutex::new(broker.publisher());
+    start(Kind::Timer, Destination::Timers { broker: broker.clone(), publisher: publisher(), lanes });
+    start(Kind::Event, Destination::Events { broker: broker.clone(), publisher: publisher() });
     start(Kind::Settle, Destination::Catalog(catalog));
 }
 
@@ -68,8 +73,8 @@ fn counters() -> (Counter<u64>, Counter<u64>) {
 
 /// Where promises of one kind go.
 enum Destination {
-    Timers { broker: Broker, publisher: Publisher, lanes: Lanes },
-    Events { broker: Broker, publisher: Publisher },
+    Timers { broker: Broker, publisher: Mutex<Publisher>, lanes: Lanes },
+    Events { broker: Broker, publisher: Mutex<Publisher> },
     Catalog(HoldServiceClient<Channel>),
 }
 
@@ -92,6 +97,15 @@ impl From<sqlx::Error> for DeliveryError {
     }
 }
 
+impl postgres::DatabaseError for DeliveryError {
+    fn database(&self) -> Option<&sqlx::Error> {
+        match self {
+            Self::Outbox(error) => error.database(),
+            _ => None,
+        }
+    }
+}
+
 impl From<Status> for DeliveryError {
     fn from(status: Status) -> Self {
         Self::Catalog(status.code())
@@ -107,13 +121,16 @@ impl Destination {
         }
     }
 
-    async fn deliver(&mut self, rows: &[Row]) -> Result<(), DeliveryError> {
+    async fn deliver(&self, rows: &[Row]) -> Result<(), DeliveryError> {
         match self {
             Self::Timers { publisher, lanes, .. } => {
-                Ok(publisher.publish(&timers::messages(lanes, rows)?).await?)
+                let messages = timers::messages(lanes, rows)?;
+                Ok(publisher.lock().await.publish(&messages).await?)
             }
-            Self::Events { publisher, .. } => Ok(publisher.publish(&events::messages(rows)).await?),
-            Self::Catalog(catalog) => settles::deliver(catalog, rows).await,
+            Self::Events { publisher, .. } => {
+                Ok(publisher.lock().await.publish(&events::messages(rows)).await?)
+            }
+            Self::Catalog(catalog) => settles::deliver(&mut catalog.clone(), rows).await,
         }
     }
 }
@@ -129,7 +146,7 @@ struct Relay {
 }
 
 impl Relay {
-    async fn run(mut self, stop: CancellationToken) {
+    async fn run(self, stop: CancellationToken) {
         let kind = self.kind.as_str();
         let wake = Arc::clone(&self.wake);
         let bell = self.bell(&wake);
@@ -181,23 +198,37 @@ impl Relay {
     }
 
     /// Delivers the oldest rows. Answers whether there may be more.
-    async fn pass(&mut self) -> Result<bool, DeliveryError> {
-        let mut tx = self.pool.begin().await?;
-        let rows = outbox::take(&mut tx, self.kind, PORTION).await?;
-        if rows.is_empty() {
-            tx.rollback().await?;
-            return Ok(false);
-        }
-        let bookings: usize = rows.iter().map(|row| row.booking_ids.len()).sum();
-        let span = tracing::info_span!("job.relay", kind = self.kind.as_str(), rows = rows.len(), bookings);
-        for traceparent in rows.iter().filter_map(|row| row.traceparent.as_deref()) {
-            telemetry::propagation::link(&span, traceparent);
-        }
-        self.to.deliver(&rows).instrument(span).await?;
-        tx.commit().await?;
+    async fn pass(&self) -> Result<bool, DeliveryError> {
+        let Delivered { rows, bookings } = postgres::transact(&self.pool, self).await?;
         self.delivered.add(bookings as u64, &[KeyValue::new("kind", self.kind.as_str())]);
         let reached = |count: usize, limit| i64::try_from(count).is_ok_and(|count| count >= limit);
-        Ok(reached(rows.len(), PORTION.rows) || reached(bookings, PORTION.bookings))
+        Ok(reached(rows, PORTION.rows) || reached(bookings, PORTION.bookings))
+    }
+}
+
+/// How much a pass delivered.
+struct Delivered {
+    rows: usize,
+    bookings: usize,
+}
+
+/// One pass. Done again, it delivers again, which is harmless.
+impl UnitOfWork for Relay {
+    type Output = Delivered;
+    type Error = DeliveryError;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Delivered, DeliveryError> {
+        let rows = outbox::take(conn, self.kind, PORTION).await?;
+        let bookings = rows.iter().map(|row| row.booking_ids.len()).sum();
+        if !rows.is_empty() {
+            let span =
+                tracing::info_span!("job.relay", kind = self.kind.as_str(), rows = rows.len(), bookings);
+            for traceparent in rows.iter().filter_map(|row| row.traceparent.as_deref()) {
+                telemetry::propagation::link(&span, traceparent);
+            }
+            self.to.deliver(&rows).instrument(span).await?;
+        }
+        Ok(Delivered { rows: rows.len(), bookings })
     }
 }
 

@@ -56,10 +56,10 @@ pub async fn list(
     select!(
         conn,
         "from bookings
-         where booking_id < $1 and ($2::text is null or state = $2) and customer_id <> ''
+         where booking_id <= $1 and ($2::text is null or state = $2) and customer_id <> ''
          order by booking_id desc
          limit $3",
-        after.map_or(Uuid::max(), BookingId::get),
+        before(after),
         state.map(StateName::as_str),
         limit
     )
@@ -76,14 +76,19 @@ pub async fn list_of_customer(
     select!(
         conn,
         "from bookings
-         where customer_id = $1 and booking_id < $2 and ($3::text is null or state = $3)
+         where customer_id = $1 and booking_id <= $2 and ($3::text is null or state = $3)
          order by booking_id desc
          limit $4",
         customer_id,
-        after.map_or(Uuid::max(), BookingId::get),
+        before(after),
         state.map(StateName::as_str),
         limit
     )
+}
+
+/// The greatest id that comes after `after` in descending order.
+fn before(after: Option<BookingId>) -> Uuid {
+    after.map_or(Uuid::max(), |id| Uuid::from_u128(id.get().as_u128().saturating_sub(1)))
 }
 
 /// Which bookings were refunded by these refunds: (refund, booking).

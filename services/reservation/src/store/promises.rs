@@ -67,13 +67,13 @@ impl Owed {
 pub async fn insert(conn: &mut PgConnection, owed: &Owed, traceparent: Option<&str>) -> Result<(), Error> {
     sqlx::query!(
         "insert into outbox (kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids,
-                             traceparent)
+                             traceparent, created_at)
          select kind, subject, array_agg(booking_id order by n),
                 case when count(attempt) > 0 then array_agg(attempt order by n) end,
                 case when count(customer_id) > 0 then array_agg(customer_id order by n) end,
                 case when count(deadline) > 0 then array_agg(deadline order by n) end,
                 case when count(reference) > 0 then array_agg(reference order by n) end,
-                $8::text
+                $8::text, clock_timestamp()
          from unnest($1::text[], $2::text[], $3::uuid[], $4::int[], $5::text[], $6::timestamptz[], $7::uuid[])
               with ordinality as p (kind, subject, booking_id, attempt, customer_id, deadline, reference, n)
          group by kind, subject
