@@ -59,7 +59,7 @@ check: ## Format, clippy and the tests that need no servers: the fast loop
 	@scripts/install.sh toolchain
 	$(call step,format,cargo fmt --all)
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
-	$(call step,unit tests,cargo test --locked --workspace --lib --exclude stack)
+	$(call step,unit tests,cargo test --locked --workspace --lib)
 
 sqlx: ## Write services/*/.sqlx anew, after a change of a query or a migration
 	@scripts/install.sh toolchain servers

@@ -48,6 +48,9 @@ pub fn user(port: u16) -> Option<String> {
     let inode = sockets.iter().flat_map(|table| table.lines()).find_map(|line| listener(line, port))?;
     let socket = format!("socket:[{inode}]");
     for process in fs::read_dir("/proc").ok()?.flatten() {
+        if process.file_name().to_str()?.parse::<u32>().is_err() {
+            continue;
+        }
         let files = fs::read_dir(process.path().join("fd")).into_iter().flatten().flatten();
         if files.filter_map(|file| fs::read_link(file.path()).ok()).any(|file| *file == *socket) {
             let name = fs::read_to_string(process.path().join("comm")).ok()?;

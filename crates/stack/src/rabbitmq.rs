@@ -215,27 +215,3 @@ impl RabbitMq {
         [amqp, distribution, epmd].into_iter().any(|port| Some(port) != wanted && !port::is_free(port))
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_node_starts_stops_and_comes_back_on_the_same_port_with_its_data() {
-        let node = RabbitMq::temporary().expect("RabbitMQ starts");
-        let port = node.port();
-        node.control("rabbitmqctl", &["-q", "add_user", "somebody", "secret"]).expect("the node obeys");
-        node.stop();
-        assert!(port::is_free(port) && port::is_free(node.ports.epmd));
-        node.restart().expect("starts again");
-        node.kill();
-        assert!(!node.is_ready());
-        node.restart().expect("recovers");
-        let users = node.control("rabbitmqctl", &["-q", "list_users"]).expect("the node obeys");
-        assert!(users.contains("somebody"), "{users}");
-        assert_eq!(node.port(), port);
-        let ids = [node.id(), node.epmd_id()];
-        drop(node);
-        assert!(ids.into_iter().flatten().all(|id| !id.is_running()));
-    }
-}
