@@ -107,3 +107,18 @@ async fn a_batch_that_panics_takes_only_its_own_requests() {
     assert_eq!(poisoned.await.unwrap(), Err(SubmitError::Abandoned));
     assert_eq!(next.await.unwrap(), Ok(4));
 }
+
+#[tokio::test]
+async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
+    let gated = gated(BatchLimits { queue: 2, ..LIMITS });
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let place = gated.batcher.reserve().unwrap();
+    let waiting = gated.submit(2);
+    gated.until_waiting(2).await;
+    assert_eq!(gated.batcher.submit(3).await, Err(SubmitError::QueueFull));
+    gated.gate.add_permits(2);
+    assert_eq!(place.submit(4).await, Ok(8));
+    assert!(first.await.unwrap().is_ok());
+    assert_eq!(waiting.await.unwrap(), Ok(4));
+}

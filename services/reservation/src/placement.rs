@@ -145,3 +145,27 @@ fn failure(status: &Status) -> Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wanted(lines: usize) -> Wanted {
+        let seat = |n: usize| Item::Seat { seat_map_id: uuid::Uuid::nil(), label: n.to_string() };
+        Wanted {
+            booking_id: BookingId::generate(),
+            attempt: Attempt::FIRST,
+            items: (0..lines).map(seat).collect(),
+            asked_ttl_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_call_has_as_many_holds_as_its_lines_allow() {
+        let many: Vec<_> = (0..512).map(|_| wanted(1)).collect();
+        assert_eq!(fitting(&many), 512);
+        let wide: Vec<_> = (0..512).map(|_| wanted(100)).collect();
+        assert_eq!(fitting(&wide), MAX_LINES / 100);
+        assert_eq!(fitting(&[wanted(MAX_LINES + 1), wanted(1)]), 1);
+    }
+}
