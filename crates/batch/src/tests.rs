@@ -15,8 +15,8 @@ struct Gated {
 
 fn gated(limits: BatchLimits) -> Gated {
     let gate = Arc::new(Semaphore::new(0));
-    let batches = Arc::new(Mutex::new(Vec::new()));
-    let (inner_gate, inner_batches) = (Arc::clone(&gate), Arc::clone(&batches));
+    let noted = Arc::new(Mutex::new(Vec::new()));
+    let (inner_gate, inner_batches) = (Arc::clone(&gate), Arc::clone(&noted));
     let batcher = Batcher::start("test", limits, move |numbers: Vec<u64>| {
         let (gate, batches) = (Arc::clone(&inner_gate), Arc::clone(&inner_batches));
         async move {
@@ -26,7 +26,7 @@ fn gated(limits: BatchLimits) -> Gated {
             numbers.into_iter().map(|number| number * 2).collect()
         }
     });
-    Gated { batcher, gate, batches }
+    Gated { batcher, gate, batches: noted }
 }
 
 impl Gated {
