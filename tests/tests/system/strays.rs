@@ -11,7 +11,8 @@ use proto::{
     },
     reservation::{BookingState, CreateBookingRequest, ResolveHoldsRequest, hold_verdict::Verdict},
 };
-use system_tests::{Outcome, Stock, World, assert_refused, customer, fresh_id, units};
+use stack::Options;
+use system_tests::{Outcome, Stock, World, assert_refused, customer, fresh_id, own, units};
 use tonic::{Code, Status};
 
 /// Places a hold of so many units behind reservation's back.
@@ -150,5 +151,38 @@ async fn verdicts_are_asked_and_carried_over_again_without_harm() -> Outcome {
     assert_eq!(futures::future::join_all(ids.map(|id| world.record(id))).await, before);
     assert_eq!(world.stock(&meal).await, Stock::new(10, 1, 2));
     world.assert_books_balance(&meal).await;
+    Ok(())
+}
+
+/// The question that ends a booking may be about a hold that the booking has left behind. Without an expirer, so that
+/// nobody else ends it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_booking_that_ends_by_a_question_about_another_hold_gives_its_own_back() -> Outcome {
+    let stack = own(Options { expirers: 0, ..Options::default() }).await;
+    let world = World::of(&stack);
+    let meal = world.product(10, Duration::from_millis(500)).await;
+    let draft = world.draft(&[units(&meal, 4)]).await?;
+    let id = &draft.booking_id;
+    place(&world, id, &meal, 4).await?;
+    let ask = async || {
+        let request = ResolveHoldsRequest { keys: vec![key(id)] };
+        let answer = world.settlement.clone().resolve_holds(request).await?.into_inner();
+        assert!(matches!(answer.verdicts[0].verdict, Some(Verdict::Release(_))), "{answer:?}");
+        Ok::<_, Status>(())
+    };
+    ask().await?;
+    let held = world.hold_draft(id).await?;
+    assert_eq!(world.stock(&meal).await, Stock::new(10, 8, 0));
+
+    world.await_clock(held.expire_time.expect("it has a deadline")).await;
+    ask().await?;
+    assert_eq!(world.get(id).await?.state(), BookingState::Expired);
+    // Its own hold is given back by reservation; the one that was asked about is the asker's to release.
+    world.await_stock(&meal, Stock::new(10, 4, 0)).await;
+    let holds = vec![SettleHold { key: Some(key(id)), verdict: Some(Settle::Release(Release {})) }];
+    world.holds.clone().settle_holds(SettleHoldsRequest { holds }).await?;
+    assert_eq!(world.stock(&meal).await, Stock::new(10, 0, 0));
+    world.assert_settles().await;
+    stack.assert_sound();
     Ok(())
 }
