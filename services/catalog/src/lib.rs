@@ -35,7 +35,6 @@ pub struct Config {
     /// How long after its time a hold that nobody settled is listed as overdue, in milliseconds.
     #[arg(
         long,
-        visible_alias = "review-grace",
         env = "HOLDFAST_REVIEW_GRACE_MS",
         default_value_t = 1_000,
         value_name = "MS",
