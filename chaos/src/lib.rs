@@ -1,0 +1,1 @@
+//! Breaks a running Holdfast at random, and checks what its clients saw.

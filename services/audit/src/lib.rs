@@ -1,0 +1,1 @@
+//! The audit: checks the invariants across both databases, through the services that own them.
