@@ -79,6 +79,12 @@ impl Broker {
         }
     }
 
+    /// Waits until nobody makes connections any more: after the stop, or by a defect.
+    pub async fn ended(self) {
+        let mut state = self.state;
+        while state.changed().await.is_ok() {}
+    }
+
     /// Something to publish with. Each has a channel of its own.
     #[must_use]
     pub fn publisher(&self) -> Publisher {

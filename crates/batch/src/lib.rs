@@ -81,6 +81,11 @@ where
         self.reserve()?.submit(request).await
     }
 
+    /// Waits until nothing takes from the queue any more. As long as there is a clone, which this is, only a defect ends it.
+    pub async fn ended(self) {
+        self.queue.closed().await;
+    }
+
     /// Takes a place in the queue for a request that is still to be made: it will not be refused then.
     pub fn reserve(&self) -> Result<Place<Req, Resp>, SubmitError> {
         match self.queue.clone().try_reserve_owned() {

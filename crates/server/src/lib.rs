@@ -10,6 +10,7 @@ mod grpc;
 mod health;
 mod health_service;
 mod http;
+mod jobs;
 mod observe;
 mod panic;
 mod terminate;
@@ -23,6 +24,7 @@ use tonic::service::Routes;
 pub use client::{Channel, channel};
 pub use deadline::time_left;
 pub use health::{Health, Part, PartState, Snapshot};
+pub use jobs::Jobs;
 pub use terminate::on_terminate;
 
 /// How long calls in flight are waited for once the process is to stop.

@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Channel, Endpoints, Health, PartState};
+use server::{Channel, Endpoints, Health, Jobs, PartState};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -167,6 +167,25 @@ async fn a_call_in_flight_is_answered_before_the_process_ends() {
     running.answer.send_replace(true);
     in_flight.await.unwrap().unwrap();
     end(running).await;
+}
+
+/// The calls in flight are answered; then the process ends with an error, for somebody to start it anew.
+#[tokio::test]
+async fn a_background_job_that_dies_drains_the_process() {
+    let running = start().await;
+    running.health.set("database", PartState::Up);
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let in_flight = tokio::spawn(call(channel, "/test.Test/Wait", None));
+    running.arrived.notified().await;
+    let (jobs, until) = (Jobs::new(&running.health, &running.stop), CancellationToken::new());
+    jobs.spawn("relay", &until, async { panic!("on purpose") });
+    let mut changes = running.health.subscribe();
+    changes.wait_for(|snapshot| snapshot.draining).await.unwrap();
+    assert!(get(&running, "/readyz").await.starts_with("HTTP/1.1 503"));
+    running.answer.send_replace(true);
+    in_flight.await.unwrap().unwrap();
+    end(running).await;
+    assert!(jobs.finish().await.unwrap_err().to_string().contains("relay"));
 }
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use std::net::SocketAddr;
 pub use error::Error;
 use postgres::DatabaseConfig;
 use proto::catalog::{catalog_service_server::CatalogServiceServer, hold_service_server::HoldServiceServer};
-use server::{Endpoints, Health};
+use server::{Endpoints, Health, Jobs};
 use telemetry::TelemetryConfig;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
 
 use crate::rpc::{CatalogRpc, holds::HoldRpc};
@@ -62,23 +62,25 @@ pub enum Subcommand {
 /// Serves until `stop`, then drains. Waits for the database and its schema first.
 ///
 /// # Errors
-/// The database's URL is malformed or it refuses, or the accepting of connections failed for good.
+/// The database's URL is malformed or it refuses, the accepting of connections failed for good, or a background job died.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
     let health = Health::new(&[CatalogServiceServer::<CatalogRpc>::NAME, HoldServiceServer::<HoldRpc>::NAME])
         .require("database");
     let background = CancellationToken::new();
-    let tasks = TaskTracker::new();
+    let stop = stop.child_token();
+    let jobs = Jobs::new(&health, &stop);
     let pool = postgres::connect(&config.database, &stop).await?;
     postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
-    tasks.spawn(postgres::watch(pool.clone(), health.clone(), background.clone()));
+    let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
+    jobs.spawn("database watch", &background, watch);
 
     let holds = HoldRpc::new(pool.clone(), config.review_grace_ms.into());
+    holds.supervise(&jobs, &background);
     let routes = Routes::new(CatalogServiceServer::new(CatalogRpc::new(pool.clone())))
         .add_service(HoldServiceServer::new(holds));
     let served = server::serve(endpoints, routes, health, stop).await;
     background.cancel();
-    tasks.close();
-    tasks.wait().await;
+    let finished = jobs.finish().await;
     pool.close().await;
-    served
+    served.and(finished)
 }

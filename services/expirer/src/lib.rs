@@ -24,9 +24,9 @@ use proto::{
     catalog::hold_service_client::HoldServiceClient,
     reservation::settlement_service_client::SettlementServiceClient,
 };
-use server::Health;
+use server::{Health, Jobs};
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 
@@ -45,7 +45,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// Works until `stop`, then finishes what is in hand. Waits for whatever is not there yet, saying so.
 ///
 /// # Errors
-/// A URL is malformed, or the accepting of connections failed for good.
+/// A URL is malformed, the accepting of connections failed for good, or a background job died.
 pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
     let health =
         Health::new(&[]).require(health::BROKER).require(health::RESERVATION).require(health::CATALOG);
@@ -53,6 +53,7 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
     let reservation = Reservation::new(server::channel(&config.reservation_url, CALL_TIMEOUT)?);
     // The connections, the clock and the answers over HTTP outlive the work.
     let background = CancellationToken::new();
+    let stop = stop.child_token();
     let broker = |name| Broker::start(name, &config.amqp, background.clone()).context("set up RabbitMQ");
     let (consuming, parking) = (broker("expirer")?, broker("expirer parking")?);
 
@@ -73,20 +74,23 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
         metrics: Arc::clone(&metrics),
     };
     let timers = Arc::new(Timers {
-        settler,
+        settler: settler.clone(),
         clock: clock.clone(),
         parking: Parking::start(&parking),
         lanes: consuming.lanes().clone(),
         metrics,
     });
 
-    let (work, rest) = (TaskTracker::new(), TaskTracker::new());
-    rest.spawn(health::watch_broker([consuming.clone(), parking], health.clone(), background.clone()));
-    rest.spawn(clock.learn(reservation, health.clone(), background.clone()));
-    work.spawn(sweep.run(config.sweep_interval(), stop.clone()));
-    work.spawn(timers.run(consuming, config.prefetch, stop.clone()));
-    work.close();
-    rest.close();
+    let (work, rest) = (Jobs::new(&health, &stop), Jobs::new(&health, &stop));
+    rest.spawn("consuming connection", &background, consuming.clone().ended());
+    rest.spawn("parking connection", &background, parking.clone().ended());
+    let watch = health::watch_broker([consuming.clone(), parking], health.clone(), background.clone());
+    rest.spawn("broker watch", &background, watch);
+    rest.spawn("clock", &background, clock.learn(reservation, health.clone(), background.clone()));
+    rest.watch("settle batcher", &background, settler.ended());
+    rest.watch("park batcher", &background, timers.parking.clone().ended());
+    work.spawn("sweep", &stop, sweep.run(config.sweep_interval(), stop.clone()));
+    work.spawn("timers", &stop, timers.run(consuming, config.prefetch, stop.clone()));
 
     let serving = async {
         let served = server::serve_http(http, health.clone(), background.clone()).await;
@@ -96,10 +100,10 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
     let ending = async {
         stop.cancelled().await;
         health.drain();
-        work.wait().await;
+        let worked = work.finish().await;
         background.cancel();
-        rest.wait().await;
+        worked.and(rest.finish().await)
     };
-    let (served, ()) = tokio::join!(serving, ending);
-    served
+    let (served, finished) = tokio::join!(serving, ending);
+    served.and(finished)
 }

@@ -33,6 +33,11 @@ impl Parking {
         }
     }
 
+    /// Waits until nothing is parked any more: only a defect ends it.
+    pub(crate) async fn ended(self) {
+        self.batches.ended().await;
+    }
+
     /// Parks one message. On success RabbitMQ has it.
     pub(crate) async fn park(&self, message: Message) -> Result<(), Failure> {
         self.batches.submit(message).await?

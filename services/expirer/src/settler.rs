@@ -67,6 +67,11 @@ impl Settler {
         }
     }
 
+    /// Waits until nothing is settled any more: only a defect ends it.
+    pub(crate) async fn ended(self) {
+        self.batches.ended().await;
+    }
+
     /// Gets verdicts on these holds and carries them over. Returns those that are not due; the others are settled.
     pub(crate) async fn settle(&self, path: Path, keys: Vec<HoldKey>) -> Result<Vec<NotDue>, Failure> {
         self.batches.submit(Ask { path, keys }).await?

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use batch::{BatchLimits, Batcher};
 use proto::catalog::hold_service_client::HoldServiceClient;
-use server::{Channel, Health};
+use server::{Channel, Health, Jobs};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     convert,
@@ -83,6 +84,13 @@ impl App {
             }
         });
         Self { pool, policy, wake, health, placer, creator, changer }
+    }
+
+    /// Makes the end of a batcher the end of the process, until `until`: nothing could be written any more.
+    pub fn supervise(&self, jobs: &Jobs, until: &CancellationToken) {
+        jobs.watch("place batcher", until, self.placer.clone().ended());
+        jobs.watch("create batcher", until, self.creator.clone().ended());
+        jobs.watch("change batcher", until, self.changer.clone().ended());
     }
 
     /// Creates a booking; with `hold` takes its units first. To be carried through once begun, whether its caller waits

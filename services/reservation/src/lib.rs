@@ -24,9 +24,9 @@ use proto::{
         booking_service_server::BookingServiceServer, settlement_service_server::SettlementServiceServer,
     },
 };
-use server::{Endpoints, Health, PartState};
+use server::{Endpoints, Health, Jobs, PartState};
 use telemetry::TelemetryConfig;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
 
 use crate::{
@@ -91,7 +91,7 @@ pub enum Subcommand {
 /// Serves until `stop`, then drains. Waits for the database and its schema first; the broker may come later.
 ///
 /// # Errors
-/// A URL is malformed, the database refuses, or the accepting of connections failed for good.
+/// A URL is malformed, the database refuses, the accepting of connections failed for good, or a background job died.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
     let health = Health::new(&[
         BookingServiceServer::<BookingRpc>::NAME,
@@ -101,27 +101,31 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     .inform("broker");
     // The relay and the watchers outlive the calls. What the relay leaves in the outbox waits for the next one.
     let background = CancellationToken::new();
-    let tasks = TaskTracker::new();
+    let stop = stop.child_token();
+    let jobs = Jobs::new(&health, &stop);
     let pool = postgres::connect(&config.database, &stop).await?;
     postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
     let broker = Broker::start("reservation", &config.amqp, background.clone()).context("set up RabbitMQ")?;
     let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
     let wake = Arc::new(Wake::default());
 
-    tasks.spawn(postgres::watch(pool.clone(), health.clone(), background.clone()));
-    tasks.spawn(watch_broker(broker.clone(), health.clone(), background.clone()));
-    relay::spawn(&pool, &broker, catalog.clone(), &wake, &background, &tasks);
+    let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
+    jobs.spawn("database watch", &background, watch);
+    let watch = watch_broker(broker.clone(), health.clone(), background.clone());
+    jobs.spawn("broker watch", &background, watch);
+    jobs.spawn("broker connection", &background, broker.clone().ended());
+    relay::spawn(&pool, &broker, catalog.clone(), &wake, &background, &jobs);
 
     let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
+    app.supervise(&jobs, &background);
     let routes = Routes::new(BookingServiceServer::new(BookingRpc(app.clone())))
         .add_service(SettlementServiceServer::new(SettlementRpc(app)));
     let served = server::serve(endpoints, routes, health, stop).await;
     background.cancel();
-    tasks.close();
-    tasks.wait().await;
+    let finished = jobs.finish().await;
     pool.close().await;
-    served
+    served.and(finished)
 }
 
 impl Config {

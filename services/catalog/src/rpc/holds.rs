@@ -3,7 +3,9 @@
 use api::field;
 use batch::{BatchLimits, Batcher};
 use proto::catalog as pb;
+use server::Jobs;
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
@@ -39,6 +41,11 @@ impl HoldRpc {
             async move { place(&pool, grace_ms, calls).await }
         });
         Self { pool, placer }
+    }
+
+    /// Makes the end of the batcher the end of the process, until `until`: no hold could be placed any more.
+    pub fn supervise(&self, jobs: &Jobs, until: &CancellationToken) {
+        jobs.watch("place batcher", until, self.placer.clone().ended());
     }
 }
 

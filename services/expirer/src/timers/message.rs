@@ -1,9 +1,9 @@
 //! One timer message, from its arrival to its acknowledgement.
 
-use std::{sync::Arc, time::Instant};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use amqp::{Delivery, Message, Poison, Timer};
-use futures::{StreamExt as _, future, stream::FuturesUnordered};
+use futures::{FutureExt as _, StreamExt as _, future, stream::FuturesUnordered};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
@@ -25,6 +25,8 @@ enum Unfinished {
     Stopped,
     /// Somebody refuses to handle it.
     Refused(Failure),
+    /// Handling it panicked, which is in the log.
+    Panicked,
 }
 
 /// Handles one message.
@@ -47,12 +49,20 @@ impl Handler {
         if let Some(traceparent) = delivery.traceparent() {
             telemetry::propagation::link(&span, traceparent);
         }
-        let finished = self.finish(timers, delivery.traceparent()).instrument(span).await;
-        match finished {
+        // Unwind safe: of what it worked with, only batchers and counters are used again.
+        let finished = AssertUnwindSafe(self.finish(timers, delivery.traceparent())).catch_unwind();
+        match finished.instrument(span).await.unwrap_or(Err(Unfinished::Panicked)) {
             Ok(()) => delivery.ack().await,
             Err(Unfinished::Stopped) => {}
             Err(Unfinished::Refused(failure)) => {
                 tracing::error!(%failure, "a message that is refused goes to holds.parked; the sweep takes over");
+                self.timers.metrics.poison();
+                delivery.park().await;
+            }
+            Err(Unfinished::Panicked) => {
+                tracing::error!(
+                    "a message that cannot be handled goes to holds.parked; the sweep takes over"
+                );
                 self.timers.metrics.poison();
                 delivery.park().await;
             }

@@ -13,13 +13,13 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use opentelemetry::{KeyValue, metrics::Counter};
 use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
-use server::Channel;
+use server::{Channel, Jobs};
 use sqlx::{PgConnection, PgPool};
 use tokio::{
     sync::{Mutex, Notify},
     time::sleep,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tracing::Instrument as _;
 
@@ -45,18 +45,22 @@ pub fn spawn(
     catalog: HoldServiceClient<Channel>,
     wake: &Arc<Wake>,
     stop: &CancellationToken,
-    tasks: &TaskTracker,
+    jobs: &Jobs,
 ) {
-    let start = |kind, to| {
+    let start = |name, kind, to| {
         let (delivered, failures) = counters();
         let relay = Relay { pool: pool.clone(), wake: Arc::clone(wake), kind, to, delivered, failures };
-        tasks.spawn(relay.run(stop.clone()));
+        jobs.spawn(name, stop, relay.run(stop.clone()));
     };
     let lanes = broker.lanes().clone();
     let publisher = || Mutex::new(broker.publisher());
-    start(Kind::Timer, Destination::Timers { broker: broker.clone(), publisher: publisher(), lanes });
-    start(Kind::Event, Destination::Events { broker: broker.clone(), publisher: publisher() });
-    start(Kind::Settle, Destination::Catalog(catalog));
+    start(
+        "timer relay",
+        Kind::Timer,
+        Destination::Timers { broker: broker.clone(), publisher: publisher(), lanes },
+    );
+    start("event relay", Kind::Event, Destination::Events { broker: broker.clone(), publisher: publisher() });
+    start("settle relay", Kind::Settle, Destination::Catalog(catalog));
 }
 
 /// Promises that were kept, by booking, and attempts that failed.
