@@ -20,11 +20,13 @@
 mod binary;
 mod home;
 pub mod http;
+mod links;
 pub mod log;
 mod options;
 pub mod port;
 mod postgres;
 mod process;
+pub mod proxy;
 mod rabbitmq;
 mod service;
 mod stack;
@@ -32,11 +34,13 @@ pub mod wait;
 
 pub use binary::binary;
 pub use home::Home;
+pub use links::{CLIENTS, Link};
 pub use options::{Options, Ports};
 pub use postgres::{
     CATALOG_MIGRATOR, Postgres, PostgresOptions, RESERVATION_MIGRATOR, Schema, Shutdown, postgres_program,
 };
 pub use process::{Process, ProcessId};
+pub use proxy::{Proxy, Weather};
 pub use rabbitmq::{RabbitMq, RabbitMqOptions};
 pub use rustix::process::Signal;
 pub use service::{Service, ServiceKind, ServiceOptions};

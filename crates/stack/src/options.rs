@@ -31,12 +31,15 @@ pub struct Options {
     pub durable: bool,
     /// The ports of the first replicas.
     pub ports: Ports,
-    /// How many catalog processes. Everyone calls the first one.
+    /// How many catalog processes. Everyone calls the first one, unless `proxied`.
     pub catalogs: usize,
-    /// How many reservation processes. Everyone calls the first one.
+    /// How many reservation processes. Everyone calls the first one, unless `proxied`.
     pub reservations: usize,
     /// How many expirer processes.
     pub expirers: usize,
+    /// Whether the parts reach each other, and clients the services, through proxies that can be broken: see
+    /// [`Stack::links`](crate::Stack::links). Then the second replica of a service calls the second replica of another, and so on.
+    pub proxied: bool,
     /// Environment variables for every service, for example `("HOLDFAST_SWEEP_INTERVAL_MS", "500")`.
     pub env: Vec<(String, String)>,
     /// Told of each step that is done and how long it took.
@@ -52,6 +55,7 @@ impl Default for Options {
             catalogs: 1,
             reservations: 1,
             expirers: 1,
+            proxied: false,
             env: Vec::new(),
             progress: None,
         }

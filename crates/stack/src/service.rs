@@ -42,6 +42,15 @@ impl ServiceKind {
         }
     }
 
+    /// What one of several is called: a number from the second on.
+    #[must_use]
+    pub fn replica_name(self, replica: usize) -> String {
+        match replica {
+            0 => self.name().to_owned(),
+            replica => format!("{}-{}", self.name(), replica + 1),
+        }
+    }
+
     fn has_grpc(self) -> bool {
         self != Self::Expirer
     }
@@ -108,16 +117,19 @@ impl Service {
     /// Its name: the program's, with a number from the second replica on.
     #[must_use]
     pub fn name(&self) -> String {
-        match self.options.replica {
-            0 => self.kind().name().to_owned(),
-            replica => format!("{}-{}", self.kind().name(), replica + 1),
-        }
+        self.kind().replica_name(self.options.replica)
     }
 
     /// The URL of its gRPC port. The expirer has none: nothing listens there.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.grpc_port)
+    }
+
+    /// Its gRPC port.
+    #[must_use]
+    pub fn grpc_port(&self) -> u16 {
+        self.grpc_port
     }
 
     /// The URL of its HTTP port: health and metrics.

@@ -7,8 +7,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow};
 
 use crate::home::Home;
+use crate::links::{CLIENTS, Link};
 use crate::log;
 use crate::options::{Options, Ports};
+use crate::port;
 use crate::postgres::{Postgres, PostgresOptions, Schema};
 use crate::rabbitmq::{RabbitMq, RabbitMqOptions};
 use crate::service::{Service, ServiceKind, ServiceOptions};
@@ -24,6 +26,8 @@ pub struct Stack {
     rabbitmq: RabbitMq,
     services: Vec<Service>,
     env: Vec<(String, String)>,
+    proxied: bool,
+    links: Vec<Link>,
 }
 
 impl Stack {
@@ -35,9 +39,9 @@ impl Stack {
         };
         let step = Steps(options.progress);
         let (postgres, rabbitmq) = start_servers(&home, &options, step)?;
-        let mut env = options.env;
-        env.push(("HOLDFAST_AMQP_URL".to_owned(), rabbitmq.url()));
-        let mut stack = Self { home, postgres, rabbitmq, services: Vec::new(), env };
+        let Options { env, proxied, .. } = options;
+        let (services, links) = (Vec::new(), Vec::new());
+        let mut stack = Self { home, postgres, rabbitmq, services, env, proxied, links };
         step.take("databases migrated", || stack.migrate())?;
         let Ports { catalog, reservation, catalog_http, reservation_http, expirer_http, .. } = options.ports;
         let wanted = [
@@ -50,22 +54,28 @@ impl Stack {
                 for replica in 0..replicas {
                     // Only the first can have a port that was asked for.
                     let only_first = |port: Option<u16>| port.filter(|_| replica == 0);
-                    let service =
-                        stack.service(kind, replica, only_first(grpc_port), only_first(http_port))?;
-                    stack.services.push(service);
+                    let (grpc_port, http_port) = (only_first(grpc_port), only_first(http_port));
+                    let env = stack.wire(kind, replica)?;
+                    let options = ServiceOptions { kind, replica, grpc_port, http_port, env };
+                    stack.services.push(Service::start(&stack.home, options)?);
                 }
                 Ok(())
             })?;
         }
+        stack.wire_clients()?;
         Ok(stack)
     }
 
     /// Starts one more replica, with further environment variables. It ends with the stack.
     pub fn add(&self, kind: ServiceKind, env: &[(&str, &str)]) -> Result<Service> {
         let replica = uuid::Uuid::new_v4().as_u128() % 1_000_000;
-        let mut options = self.service_options(kind, usize::try_from(replica)? + 100, None, None);
-        options.env.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Service::start(&self.home, options)
+        let mut wired = self.service_env(kind);
+        wired.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let replica = usize::try_from(replica)? + 100;
+        Service::start(
+            &self.home,
+            ServiceOptions { kind, replica, grpc_port: None, http_port: None, env: wired },
+        )
     }
 
     /// Its folder.
@@ -84,6 +94,12 @@ impl Stack {
     #[must_use]
     pub fn rabbitmq(&self) -> &RabbitMq {
         &self.rabbitmq
+    }
+
+    /// The links between the parts, and from clients to the services: none unless the stack is proxied.
+    #[must_use]
+    pub fn links(&self) -> &[Link] {
+        &self.links
     }
 
     /// All services: catalogs, reservations, expirers.
@@ -148,29 +164,10 @@ impl Stack {
         Ok(())
     }
 
-    fn service(
-        &self,
-        kind: ServiceKind,
-        replica: usize,
-        grpc: Option<u16>,
-        http: Option<u16>,
-    ) -> Result<Service> {
-        Service::start(&self.home, self.service_options(kind, replica, grpc, http))
-    }
-
-    fn service_options(
-        &self,
-        kind: ServiceKind,
-        replica: usize,
-        grpc_port: Option<u16>,
-        http_port: Option<u16>,
-    ) -> ServiceOptions {
-        ServiceOptions { kind, replica, grpc_port, http_port, env: self.service_env(kind) }
-    }
-
     /// What a service is to know: its own database, the broker, and the services that it calls.
     fn service_env(&self, kind: ServiceKind) -> Vec<(String, String)> {
         let mut env = self.env.clone();
+        env.push(("HOLDFAST_AMQP_URL".to_owned(), self.rabbitmq.url()));
         let database = match kind {
             ServiceKind::Catalog => Some(Schema::Catalog),
             ServiceKind::Reservation => Some(Schema::Reservation),
@@ -186,6 +183,59 @@ impl Stack {
         }
         env
     }
+}
+
+/// The links of a stack that has proxies. The second replica calls the second one of another service, and so on.
+impl Stack {
+    /// What a service that is about to start is to know, with proxies for it where the stack has them.
+    fn wire(&mut self, kind: ServiceKind, replica: usize) -> Result<Vec<(String, String)>> {
+        let mut env = self.service_env(kind);
+        if self.proxied {
+            let name = kind.replica_name(replica);
+            for (variable, value) in &mut env {
+                let to = match variable.as_str() {
+                    "HOLDFAST_DATABASE_URL" => Some(("postgres".to_owned(), self.postgres.port())),
+                    // The catalog has no use for the broker.
+                    "HOLDFAST_AMQP_URL" if kind != ServiceKind::Catalog => {
+                        Some(("rabbitmq".to_owned(), self.rabbitmq.port()))
+                    }
+                    "HOLDFAST_CATALOG_URL" => self.callee(ServiceKind::Catalog, replica),
+                    "HOLDFAST_RESERVATION_URL" => self.callee(ServiceKind::Reservation, replica),
+                    _ => None,
+                };
+                if let Some((to, upstream)) = to {
+                    let link = Link::new(&name, &to, port::loopback(upstream))?;
+                    *value = with_port(value, link.proxy().port())?;
+                    self.links.push(link);
+                }
+            }
+        }
+        Ok(env)
+    }
+
+    /// Puts a proxy between clients and each service that they may call.
+    fn wire_clients(&mut self) -> Result<()> {
+        if self.proxied {
+            for service in self.services.iter().filter(|service| service.kind() != ServiceKind::Expirer) {
+                self.links.push(Link::new(CLIENTS, &service.name(), port::loopback(service.grpc_port()))?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whom the replica of another service calls.
+    fn callee(&self, kind: ServiceKind, replica: usize) -> Option<(String, u16)> {
+        let all: Vec<&Service> = self.services.iter().filter(|service| service.kind() == kind).collect();
+        let callee = all.get(replica % all.len().max(1))?;
+        Some((callee.name(), callee.grpc_port()))
+    }
+}
+
+/// The same URL with another port.
+fn with_port(url: &str, port: u16) -> Result<String> {
+    let (before, after) = url.rsplit_once(':').context("the stack's URLs have ports")?;
+    let path = after.find('/').map_or("", |at| &after[at..]);
+    Ok(format!("{before}:{port}{path}"))
 }
 
 /// Starts both servers at the same time.
