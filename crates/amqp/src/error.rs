@@ -29,3 +29,9 @@ pub enum Error {
     #[error("the conversation with RabbitMQ failed")]
     Conversation(#[from] lapin::Error),
 }
+
+impl From<std::io::Error> for Error {
+    fn from(error: std::io::Error) -> Self {
+        Self::Conversation(error.into())
+    }
+}

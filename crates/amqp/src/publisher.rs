@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use failpoint::Step;
 use futures::future::try_join_all;
 use lapin::{
     Channel, Confirmation,
@@ -46,6 +47,7 @@ impl Publisher {
                 None => self.open().await?,
             };
             let confirms = try_join_all(messages.iter().map(|message| send(&channel, message))).await?;
+            failpoint::reach(Step::PublishSent).await.map_err(std::io::Error::from)?;
             for confirm in confirms {
                 check(confirm.await?)?;
             }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use failpoint::Step;
 use sqlx::{Connection as _, PgPool, migrate::Migrator};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -24,7 +25,13 @@ const UNDEFINED_TABLE: &str = "42P01";
 /// The server refuses, a migration fails, or one that was applied is not the one that is known here.
 pub async fn migrate(migrator: &Migrator, config: &DatabaseConfig) -> anyhow::Result<()> {
     let mut connection = await_server(&config.migrating()?, &CancellationToken::new()).await?;
-    migrator.run(&mut connection).await.context("migrate the database")?;
+    failpoint::reach(Step::MigrateConnected).await?;
+    // One by one: whoever comes after one that died goes on where it was.
+    for migration in migrator.iter() {
+        let applied = migrator.run_to(migration.version, &mut connection).await;
+        applied.with_context(|| format!("apply migration {}", migration.version))?;
+        failpoint::reach(Step::MigrateApplied).await?;
+    }
     tracing::info!(version = newest(migrator), "the schema is up to date");
     connection.close().await.context("close the connection")
 }

@@ -117,6 +117,13 @@ impl Error {
     }
 }
 
+impl From<failpoint::Fault> for Error {
+    /// As if the connection to the database broke at that step.
+    fn from(fault: failpoint::Fault) -> Self {
+        Self::Database(sqlx::Error::Io(fault.into()))
+    }
+}
+
 impl From<batch::SubmitError> for Error {
     fn from(error: batch::SubmitError) -> Self {
         match error {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use failpoint::{Step, reach};
 use postgres::UnitOfWork;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -33,7 +34,11 @@ pub async fn place(
             Err(Error::Database(error)) if attempt < ATTEMPTS && postgres::violates(&error, "holds_pkey") => {
                 attempt += 1;
             }
-            outcomes => return outcomes,
+            outcomes => {
+                let outcomes = outcomes?;
+                reach(Step::PlaceCommitted).await?;
+                return Ok(outcomes);
+            }
         }
     }
 }
@@ -49,15 +54,19 @@ impl UnitOfWork for Place<'_> {
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
         let found = self.look(conn).await?;
+        reach(Step::PlaceLocked).await?;
         let place::Decision { outcomes, writes } = place::decide(found, self.requests);
         if !writes.products.is_empty() {
             shelf::take_products(conn, &writes.products).await?;
+            reach(Step::PlaceProductsTaken).await?;
         }
         if !writes.seats.is_empty() {
             shelf::take_seats(conn, &writes.seats).await?;
+            reach(Step::PlaceSeatsTaken).await?;
         }
         if !writes.holds.is_empty() {
             holds::insert(conn, &writes.holds, self.grace_ms).await?;
+            reach(Step::PlaceRecorded).await?;
         }
         Ok(outcomes)
     }
@@ -99,7 +108,9 @@ impl Place<'_> {
 
 /// Carries the verdicts over to the holds, in one transaction; each has its own outcome.
 pub async fn settle(pool: &PgPool, verdicts: &[(HoldKey, Verdict)]) -> Result<Vec<settle::Outcome>, Error> {
-    postgres::transact(pool, &Settle { verdicts }).await
+    let outcomes = postgres::transact(pool, &Settle { verdicts }).await?;
+    reach(Step::SettleCommitted).await?;
+    Ok(outcomes)
 }
 
 struct Settle<'a> {
@@ -113,18 +124,23 @@ impl UnitOfWork for Settle<'_> {
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
         let keys: BTreeSet<HoldKey> = self.verdicts.iter().map(|(key, _)| *key).collect();
         let locked = holds::lock(conn, &Vec::from_iter(keys)).await?;
+        reach(Step::SettleLocked).await?;
         let settle::Decision { outcomes, writes } = settle::decide(locked, self.verdicts);
         if !writes.holds.is_empty() {
             holds::settle(conn, &writes.holds).await?;
+            reach(Step::SettleRecorded).await?;
         }
         if !writes.reviews.is_empty() {
             holds::review_later(conn, &writes.reviews).await?;
+            reach(Step::SettleReviewed).await?;
         }
         if !writes.products.is_empty() {
             shelf::settle_products(conn, &writes.products).await?;
+            reach(Step::SettleProductsSettled).await?;
         }
         if !writes.seats.is_empty() {
             shelf::settle_seats(conn, &writes.seats).await?;
+            reach(Step::SettleSeatsSettled).await?;
         }
         Ok(outcomes)
     }

@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let _telemetry = telemetry::init("catalog", &config.telemetry)?;
+    failpoint::arm(failpoint::Program::Catalog)?;
     if let Some(Subcommand::Migrate) = config.command {
         return postgres::migrate(&MIGRATOR, &config.database).await;
     }

@@ -52,6 +52,12 @@ impl Failure {
     }
 }
 
+impl From<failpoint::Fault> for Failure {
+    fn from(fault: failpoint::Fault) -> Self {
+        Self::Outage(fault.to_string())
+    }
+}
+
 impl From<SubmitError> for Failure {
     fn from(error: SubmitError) -> Self {
         match error {

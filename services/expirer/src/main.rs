@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let _telemetry = telemetry::init("expirer", &config.telemetry)?;
+    failpoint::arm(failpoint::Program::Expirer)?;
     let http = TcpListener::bind(config.http_listen)
         .await
         .with_context(|| format!("bind the HTTP address {}", config.http_listen))?;

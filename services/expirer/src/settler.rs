@@ -6,6 +6,7 @@ use std::{
 };
 
 use batch::{BatchLimits, Batcher};
+use failpoint::{Step, reach};
 use proto::{
     catalog::{HoldKey, SettleHold, SettleHoldsRequest, SettleOutcome},
     reservation::ResolveHoldsRequest,
@@ -127,7 +128,9 @@ impl Calls {
             asks.iter().flat_map(|ask| ask.keys.iter().map(|key| (ask.path, key))).collect();
         let decisions = self.resolve(&holds).await?;
         let answered = Instant::now();
+        reach(Step::CarryResolved).await?;
         let outcomes = self.carry_over(&holds, &decisions).await?;
+        reach(Step::CarrySettled).await?;
         self.measure(&holds, &decisions, &outcomes);
 
         let mut decided = holds.into_iter().zip(decisions);

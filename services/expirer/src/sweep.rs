@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use failpoint::{Step, reach};
 use futures::future::join_all;
 use proto::{
     catalog::{HoldKey, ListOverdueHoldsRequest},
@@ -73,9 +74,15 @@ impl Sweep {
         loop {
             let keys = self.overdue().await?;
             self.metrics.found(keys.len());
+            if !keys.is_empty() {
+                reach(Step::SweepListed).await?;
+            }
             let chunks = schedule::chunks(&keys).map(|chunk| self.settler.settle(Path::Sweep, chunk));
             // A chunk that fails does not keep the others of its page from being settled.
             join_all(chunks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
+            if !keys.is_empty() {
+                reach(Step::SweepSettled).await?;
+            }
             if keys.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
                 return Ok(());
             }
@@ -106,6 +113,9 @@ impl Sweep {
             let expired =
                 response.map_err(|status| Failure::of("reservation", &status))?.into_inner().expired;
             self.metrics.drafts(u64::try_from(expired).unwrap_or(0));
+            if expired > 0 {
+                reach(Step::SweepDraftsExpired).await?;
+            }
             if expired < PAGE {
                 return Ok(());
             }

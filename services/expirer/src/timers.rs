@@ -6,6 +6,7 @@ mod message;
 use std::{sync::Arc, time::Duration};
 
 use amqp::{Broker, Deliveries, Lanes, topology};
+use failpoint::{Step, reach};
 use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -67,7 +68,7 @@ impl Timers {
                 delivery = deliveries.next() => delivery,
                 () = stop.cancelled() => break,
             };
-            let Some(delivery) = delivery else {
+            let (Some(delivery), Ok(())) = (delivery, reach(Step::DueTaken).await) else {
                 // Whatever is in hand comes again over the next connection: it need not wait here too.
                 ended.cancel();
                 return;

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use batch::{BatchLimits, Batcher};
+use failpoint::{Step, reach};
 use proto::catalog::hold_service_client::HoldServiceClient;
 use server::{Channel, Health, Jobs};
 use sqlx::PgPool;
@@ -105,6 +106,7 @@ impl App {
         if hold {
             match self.place(Wanted::of(&new)).await? {
                 Placement::Active(placed) => {
+                    reach(Step::CreatePlaced).await?;
                     for (line, price) in new.lines.iter_mut().zip(&placed.unit_prices_minor) {
                         line.unit_price_minor = Some(*price);
                     }
@@ -158,7 +160,10 @@ impl App {
             let placed = match seen.booking.state {
                 State::Initiated { deadline } if seen.now < deadline => {
                     match self.place(Wanted::draft(&seen.booking, asked_ttl_ms)).await? {
-                        Placement::Active(placed) => Some(placed),
+                        Placement::Active(placed) => {
+                            reach(Step::HoldPlaced).await?;
+                            Some(placed)
+                        }
                         // A verdict ended this attempt; the booking has moved on to the next one, or will.
                         Placement::Settled => continue,
                         Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),

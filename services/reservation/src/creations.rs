@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use failpoint::{Step, reach};
 use postgres::UnitOfWork;
 use sqlx::{PgConnection, PgPool};
 use time::{Duration, OffsetDateTime};
@@ -64,7 +65,9 @@ impl UnitOfWork for Insert<'_> {
         let unique: Vec<&New> = first.into_values().collect();
         let draft_ttl_ms = i64::try_from(self.draft_ttl.whole_milliseconds()).unwrap_or(i64::MAX);
         let traceparent = telemetry::propagation::current_traceparent();
+        reach(Step::CreateInserting).await?;
         let inserted = create::insert(conn, &unique, draft_ttl_ms, traceparent.as_deref()).await?;
+        reach(Step::CreateRecorded).await?;
         let mut inserted: HashMap<Uuid, OffsetDateTime> =
             inserted.into_iter().map(|row| (row.booking_id, row.created_at)).collect();
         // The first of an id takes its insert; whoever comes after finds a booking that is there.

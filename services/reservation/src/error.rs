@@ -118,6 +118,13 @@ impl postgres::DatabaseError for Error {
     }
 }
 
+impl From<failpoint::Fault> for Error {
+    /// As if the connection to the database broke at that step.
+    fn from(fault: failpoint::Fault) -> Self {
+        Self::Database(sqlx::Error::Io(fault.into()))
+    }
+}
+
 impl From<api::Violation> for Error {
     fn from(violation: api::Violation) -> Self {
         Self::Invalid(violation.into())

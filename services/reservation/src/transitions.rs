@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use failpoint::{Step, reach};
 use postgres::UnitOfWork;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
@@ -60,6 +61,7 @@ pub async fn apply(
     loop {
         match postgres::transact(pool, &batch).await {
             Ok((answers, owed)) => {
+                reach(Step::ChangeCommitted).await?;
                 wake.ring(&owed);
                 return Ok(answers);
             }
@@ -84,6 +86,7 @@ impl UnitOfWork for Batch<'_> {
         ids.sort_unstable();
         ids.dedup();
         let locked = bookings::lock(conn, &ids).await?;
+        reach(Step::ChangeLocked).await?;
         let mut work = Work::new(locked, References::find(conn, self.asked).await?);
         let answers: Vec<Answer> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
         mark_unknown(conn, self.asked, &answers).await?;
@@ -173,16 +176,20 @@ impl Work {
             .collect();
         if !changed.is_empty() {
             bookings::update(conn, &changed).await?;
+            reach(Step::ChangeUpdated).await?;
         }
         if !self.entries.is_empty() {
             history::insert(conn, &self.entries).await?;
+            reach(Step::ChangeChronicled).await?;
         }
         if !self.payments.is_empty() {
             payments::insert(conn, &self.payments).await?;
+            reach(Step::ChangePaid).await?;
         }
         if !self.owed.is_empty() {
             promises::insert(conn, &self.owed, telemetry::propagation::current_traceparent().as_deref())
                 .await?;
+            reach(Step::ChangeOwed).await?;
         }
         Ok(())
     }
@@ -256,6 +263,7 @@ async fn mark_unknown(conn: &mut PgConnection, asked: &[Asked], answers: &[Answe
         return Ok(());
     }
     let inserted = bookings::insert_tombstones(conn, &unknown).await?;
+    reach(Step::ResolveMarked).await?;
     if inserted.len() < unknown.len() {
         return Err(Error::AppearedMeanwhile);
     }

@@ -104,6 +104,9 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         };
         let mut conn = self.pool.acquire().await.map_err(Error::from)?;
         let keys = store::holds::list_overdue(&mut conn, limit).await?;
+        if !keys.is_empty() {
+            failpoint::reach(failpoint::Step::OverdueListed).await.map_err(Error::from)?;
+        }
         let keys = keys.into_iter().map(convert::encode_key).collect();
         Ok(Response::new(pb::ListOverdueHoldsResponse { keys }))
     }

@@ -3,6 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use amqp::{Delivery, Message, Poison, Timer};
+use failpoint::{Step, reach};
 use futures::{FutureExt as _, StreamExt as _, future, stream::FuturesUnordered};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -52,7 +53,12 @@ impl Handler {
         // Unwind safe: of what it worked with, only batchers and counters are used again.
         let finished = AssertUnwindSafe(self.finish(timers, delivery.traceparent())).catch_unwind();
         match finished.instrument(span).await.unwrap_or(Err(Unfinished::Panicked)) {
-            Ok(()) => delivery.ack().await,
+            Ok(()) => {
+                // An acknowledgement that does not arrive: the message comes again with the next connection.
+                if reach(Step::DueAcking).await.is_ok() {
+                    delivery.ack().await;
+                }
+            }
             Err(Unfinished::Stopped) => {}
             Err(Unfinished::Refused(failure)) => {
                 tracing::error!(%failure, "a message that is refused goes to holds.parked; the sweep takes over");
@@ -100,7 +106,10 @@ impl Handler {
         }
         let attempt = || {
             let (settler, keys) = (self.timers.settler.clone(), keys.clone());
-            async move { settler.settle(Path::Timer, keys).await }
+            async move {
+                reach(Step::DueWaited).await?;
+                settler.settle(Path::Timer, keys).await
+            }
         };
         self.insist(attempt).await
     }
@@ -108,7 +117,11 @@ impl Handler {
     async fn park(&self, message: Message) -> Result<(), Unfinished> {
         let attempt = || {
             let (parking, message) = (self.timers.parking.clone(), message.clone());
-            async move { parking.park(message).await }
+            async move {
+                reach(Step::ParkPlanned).await?;
+                parking.park(message).await?;
+                Ok(reach(Step::ParkPublished).await?)
+            }
         };
         self.insist(attempt).await
     }

@@ -3,6 +3,7 @@
 
 mod events;
 mod settles;
+mod steps;
 mod timers;
 mod wake;
 
@@ -10,6 +11,7 @@ use std::{sync::Arc, time::Duration};
 
 use amqp::{Broker, Lanes, Publisher};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
+use failpoint::reach;
 use opentelemetry::{KeyValue, metrics::Counter};
 use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
@@ -110,6 +112,12 @@ impl postgres::DatabaseError for DeliveryError {
     }
 }
 
+impl From<failpoint::Fault> for DeliveryError {
+    fn from(fault: failpoint::Fault) -> Self {
+        Self::Outbox(fault.into())
+    }
+}
+
 impl From<Status> for DeliveryError {
     fn from(status: Status) -> Self {
         Self::Catalog(status.code())
@@ -204,6 +212,9 @@ impl Relay {
     /// Delivers the oldest rows. Answers whether there may be more.
     async fn pass(&self) -> Result<bool, DeliveryError> {
         let Delivered { rows, bookings } = postgres::transact(&self.pool, self).await?;
+        if rows > 0 {
+            reach(steps::deleted(self.kind)).await?;
+        }
         self.delivered.add(bookings as u64, &[KeyValue::new("kind", self.kind.as_str())]);
         let reached = |count: usize, limit| i64::try_from(count).is_ok_and(|count| count >= limit);
         Ok(reached(rows, PORTION.rows) || reached(bookings, PORTION.bookings))
@@ -230,7 +241,9 @@ impl UnitOfWork for Relay {
             for traceparent in rows.iter().filter_map(|row| row.traceparent.as_deref()) {
                 telemetry::propagation::link(&span, traceparent);
             }
+            reach(steps::taken(self.kind)).await?;
             self.to.deliver(&rows).instrument(span).await?;
+            reach(steps::delivered(self.kind)).await?;
         }
         Ok(Delivered { rows: rows.len(), bookings })
     }

@@ -1,6 +1,7 @@
 //! SettlementService: verdicts on holds, and the end of abandoned drafts. Internal.
 
 use api::{Violations, field};
+use failpoint::{Step, reach};
 use proto::reservation as pb;
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
@@ -38,6 +39,7 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
         let mut verdicts = Vec::with_capacity(asked.len());
         for asked in asked.chunks(KEYS_PER_TRANSACTION) {
             let answers = self.apply(asked).await?;
+            reach(Step::ResolveDecided).await.map_err(Error::from)?;
             for answer in answers {
                 verdicts.push(encode(answer)?);
             }
@@ -82,7 +84,9 @@ impl SettlementRpc {
         if asked.is_empty() {
             return Ok(0);
         }
+        reach(Step::DraftsListed).await?;
         let answers = self.apply(&asked).await?;
+        reach(Step::DraftsExpired).await?;
         let expired = answers.iter().filter(|answer| match answer {
             Answer::Booking(seen, _) => seen.booking.state.name() == StateName::Expired,
             Answer::NotFound => false,
