@@ -1,15 +1,16 @@
 //! What can be set about the database, and how every session is set up.
 
-use std::{env, path::Path, str::FromStr as _};
+use std::{env, path::Path};
 
-use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::postgres::PgConnectOptions;
+
+use crate::servers::Servers;
 
 /// Which database, and how many connections to it. The URL is never printed: it may hold a password.
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseConfig {
-    /// The database: `postgres://user:password@host:port/name`.
+    /// The database: `postgres://user:password@host:port/name`. Of several hosts, `host1:port,host2:port`, the one that takes
+    /// writes is found, also after another was promoted.
     #[arg(long, env = "HOLDFAST_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub database_url: SecretString,
     /// How many connections to keep at most; one more watches the database's health.
@@ -41,22 +42,22 @@ const MIGRATING: [(&str, &str); 1] = [("lock_timeout", "10000")];
 
 impl DatabaseConfig {
     /// How a service connects.
-    pub(crate) fn serving(&self) -> anyhow::Result<PgConnectOptions> {
-        Ok(self.options()?.options(SERVING))
+    pub(crate) fn serving(&self) -> anyhow::Result<Servers> {
+        Ok(self.servers()?.map(|options| options.options(SERVING)))
     }
 
     /// How a migration connects.
-    pub(crate) fn migrating(&self) -> anyhow::Result<PgConnectOptions> {
-        Ok(self.options()?.options(MIGRATING))
+    pub(crate) fn migrating(&self) -> anyhow::Result<Servers> {
+        Ok(self.servers()?.map(|options| options.options(MIGRATING)))
     }
 
-    fn options(&self) -> anyhow::Result<PgConnectOptions> {
-        let options =
-            PgConnectOptions::from_str(self.database_url.expose_secret()).context("read the database URL")?;
-        Ok(match options.get_application_name() {
-            Some(_) => options,
-            None => options.application_name(&program()),
-        })
+    fn servers(&self) -> anyhow::Result<Servers> {
+        Ok(Servers::parse(self.database_url.expose_secret())?.map(|options| {
+            if options.get_application_name().is_some() {
+                return options;
+            }
+            options.application_name(&program())
+        }))
     }
 }
 
@@ -83,16 +84,21 @@ mod tests {
 
     #[test]
     fn a_malformed_url_is_refused_without_being_printed() {
-        let error = config("postgres://holdfast:hunter2@db:port/catalog").serving().unwrap_err();
-        assert!(!format!("{error:?}").contains("hunter2"));
+        for hosts in ["db:port", "db,", "db:1,db:port"] {
+            let error =
+                config(&format!("postgres://holdfast:hunter2@{hosts}/catalog")).serving().unwrap_err();
+            assert!(!format!("{error:?}").contains("hunter2"));
+        }
     }
 
     #[test]
     fn a_session_is_limited_and_named() {
-        let options = config("postgres://db/catalog").serving().unwrap();
-        assert!(options.get_options().unwrap().contains("statement_timeout=5000"));
-        assert!(options.get_application_name().unwrap().starts_with("holdfast-"));
+        let servers = config("postgres://db,spare/catalog").serving().unwrap();
+        for index in 0..2 {
+            assert!(servers.get(index).get_options().unwrap().contains("statement_timeout=5000"));
+            assert!(servers.get(index).get_application_name().unwrap().starts_with("holdfast-"));
+        }
         let named = config("postgres://db/catalog?application_name=audit").serving().unwrap();
-        assert_eq!(named.get_application_name(), Some("audit"));
+        assert_eq!(named.get(0).get_application_name(), Some("audit"));
     }
 }

@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     DatabaseConfig,
     error::{code, is_outage},
+    follow::following,
+    servers::Servers,
 };
 
 /// How long a unit of work waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long a connection that comes back may take to show that it is alive.
-const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long one try to connect may take.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the wait tries, and how often it says so.
@@ -27,20 +29,26 @@ const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
 /// The database does not exist: at start, it may be about to be made.
 const INVALID_CATALOG_NAME: &str = "3D000";
 
-/// Waits for the server, saying so every few seconds, and makes the pool.
+/// Waits for the server, saying so every few seconds, and makes the pool. Where the URL names several servers, the pool
+/// follows the one that takes writes, until it is closed.
 ///
 /// # Errors
 /// The URL is malformed, the server refuses for another reason than being away (a wrong password), or `stop` came first.
 pub async fn connect(config: &DatabaseConfig, stop: &CancellationToken) -> anyhow::Result<PgPool> {
-    let options = config.serving()?;
-    await_server(&options, stop).await?.close().await.context("close the first connection")?;
-    Ok(PgPoolOptions::new()
+    let servers = config.serving()?;
+    let (index, first) = await_server(&servers, stop).await?;
+    first.close().await.context("close the first connection")?;
+    let options = PgPoolOptions::new()
         .max_connections(config.database_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .idle_timeout(None)
-        .test_before_acquire(false)
+        .test_before_acquire(false);
+    if servers.is_choosy() {
+        return Ok(following(servers, index, options));
+    }
+    Ok(options
         .after_release(|connection, _| Box::pin(check_released(connection)))
-        .connect_lazy_with(options))
+        .connect_lazy_with(servers.get(index).clone()))
 }
 
 /// A connection that comes back must show that it is alive, within a limit: the pool's own check has none, and waits on a
@@ -62,17 +70,17 @@ pub(crate) async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnectio
     timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await.unwrap_or_else(|_| Err(silent()))
 }
 
-/// Opens a connection as soon as there is a server.
+/// Opens a connection as soon as there is a server, and says to which one.
 pub(crate) async fn await_server(
-    options: &PgConnectOptions,
+    servers: &Servers,
     stop: &CancellationToken,
-) -> anyhow::Result<PgConnection> {
+) -> anyhow::Result<(usize, PgConnection)> {
     let mut next_message = Instant::now();
     loop {
         let error = tokio::select! {
             () = stop.cancelled() => bail!("asked to stop while waiting for PostgreSQL"),
-            opened = open(options) => match opened {
-                Ok(connection) => return Ok(connection),
+            opened = servers.open() => match opened {
+                Ok(opened) => return Ok(opened),
                 Err(error) => error,
             },
         };
@@ -80,8 +88,8 @@ pub(crate) async fn await_server(
             return Err(error).context("connect to PostgreSQL");
         }
         if Instant::now() >= next_message {
-            let (host, port, database) = (options.get_host(), options.get_port(), options.get_database());
-            tracing::warn!(%error, host, port, database, "waiting for PostgreSQL");
+            let (servers, database) = (servers.addresses(), servers.get(0).get_database());
+            tracing::warn!(%error, servers, database, "waiting for PostgreSQL");
             next_message = Instant::now() + MESSAGE_INTERVAL;
         }
         tokio::select! {

@@ -5,7 +5,9 @@
 mod config;
 mod connect;
 mod error;
+mod follow;
 mod migrate;
+mod servers;
 mod transact;
 mod watch;
 

@@ -24,7 +24,7 @@ const UNDEFINED_TABLE: &str = "42P01";
 /// # Errors
 /// The server refuses, a migration fails, or one that was applied is not the one that is known here.
 pub async fn migrate(migrator: &Migrator, config: &DatabaseConfig) -> anyhow::Result<()> {
-    let mut connection = await_server(&config.migrating()?, &CancellationToken::new()).await?;
+    let (_, mut connection) = await_server(&config.migrating()?, &CancellationToken::new()).await?;
     failpoint::reach(Step::MigrateConnected).await?;
     // One by one: whoever comes after one that died goes on where it was.
     for migration in migrator.iter() {

@@ -1,10 +1,13 @@
 //! The database's part in this process's health.
 
-use std::{sync::LazyLock, time::Duration};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use opentelemetry::{KeyValue, metrics::Gauge};
 use server::{Health, PartState};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -48,17 +51,22 @@ fn count(pool: &PgPool) {
     CONNECTIONS.record(idle, &[KeyValue::new("state", "idle")]);
 }
 
-/// Asks over the connection that is there; over a new one if there is none, or it is broken.
-async fn ask(pool: &PgPool, connection: &mut Option<PgConnection>) -> sqlx::Result<()> {
-    if let Some(mut open) = connection.take()
+/// A connection, and what it was opened with: the pool may have turned to another server since.
+type Open = (Arc<PgConnectOptions>, PgConnection);
+
+/// Asks over the connection that is there; over a new one if there is none, it is broken, or it is another server's.
+async fn ask(pool: &PgPool, connection: &mut Option<Open>) -> sqlx::Result<()> {
+    let options = pool.connect_options();
+    if let Some((opened_with, mut open)) = connection.take()
+        && Arc::ptr_eq(&opened_with, &options)
         && ping(&mut open).await.is_ok()
     {
-        *connection = Some(open);
+        *connection = Some((options, open));
         return Ok(());
     }
-    let mut opened = open(&pool.connect_options()).await?;
+    let mut opened = open(&options).await?;
     ping(&mut opened).await?;
-    *connection = Some(opened);
+    *connection = Some((options, opened));
     Ok(())
 }
 

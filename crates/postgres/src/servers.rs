@@ -1,0 +1,257 @@
+//! The servers that a URL names: one, or several of which one takes writes.
+//!
+//! libpq's form, which sqlx does not know: `postgres://user@h1:p1,h2:p2/db?target_session_attrs=read-write`
+//! (<https://www.postgresql.org/docs/15/libpq-connect.html>, 34.1.1.3).
+
+use std::{str::FromStr as _, time::Duration};
+
+use anyhow::{Context as _, ensure};
+use futures::future::join_all;
+use sqlx::{PgConnection, Row as _, postgres::PgConnectOptions};
+use tokio::time::timeout;
+
+use crate::connect::{CONNECT_TIMEOUT, open, silent};
+
+/// The parameter that says which kind of server is wanted.
+const TARGET: &str = "target_session_attrs";
+
+/// How to reach each server that may have the database.
+#[derive(Clone, Debug)]
+pub(crate) struct Servers {
+    each: Vec<PgConnectOptions>,
+    /// Whether to look which one takes writes. Not for a single server whose URL asks for nothing: that is the one.
+    choosy: bool,
+}
+
+impl Servers {
+    /// Reads a URL.
+    pub(crate) fn parse(url: &str) -> anyhow::Result<Self> {
+        let Some(parts) = Parts::of(url) else { return Self::only(url) };
+        let hosts: Vec<&str> = parts.hosts.split(',').collect();
+        let (target, query) = take_target(parts.query);
+        if hosts.len() == 1 && target.is_none() {
+            return Self::only(url);
+        }
+        ensure!(!hosts.contains(&""), "the database URL names an empty host");
+        if let Some(target) = target {
+            ensure!(
+                matches!(target, "read-write" | "primary"),
+                "{TARGET} must be read-write or primary: a service writes"
+            );
+        }
+        let url_of = |host: &&str| format!("{}{host}{}{query}", parts.before, parts.path);
+        let each = hosts.iter().map(|host| options(&url_of(host))).collect::<anyhow::Result<_>>()?;
+        Ok(Self { each, choosy: true })
+    }
+
+    fn only(url: &str) -> anyhow::Result<Self> {
+        Ok(Self { each: vec![options(url)?], choosy: false })
+    }
+
+    /// The same servers, each to be reached as `change` says.
+    pub(crate) fn map(self, change: impl Fn(PgConnectOptions) -> PgConnectOptions) -> Self {
+        Self { each: self.each.into_iter().map(change).collect(), ..self }
+    }
+
+    /// Whether to look which one takes writes.
+    pub(crate) fn is_choosy(&self) -> bool {
+        self.choosy
+    }
+
+    /// How to reach one of them.
+    pub(crate) fn get(&self, index: usize) -> &PgConnectOptions {
+        &self.each[index]
+    }
+
+    /// All their addresses, for the log.
+    pub(crate) fn addresses(&self) -> String {
+        self.each.iter().map(address).collect::<Vec<_>>().join(",")
+    }
+
+    /// Something to ask each of them with.
+    pub(crate) fn probes(&self) -> Vec<Probe> {
+        self.each.iter().map(|options| Probe { options: options.clone(), connection: None }).collect()
+    }
+
+    /// Connects to the one that takes writes, or to the only one. Says which.
+    pub(crate) async fn open(&self) -> sqlx::Result<(usize, PgConnection)> {
+        if !self.choosy {
+            return Ok((0, open(self.get(0)).await?));
+        }
+        let mut probes = self.probes();
+        let index = primary(&mut probes, CONNECT_TIMEOUT).await?;
+        let connection = probes[index].connection.take().ok_or_else(nobody)?;
+        Ok((index, connection))
+    }
+}
+
+/// Host and port.
+pub(crate) fn address(options: &PgConnectOptions) -> String {
+    format!("{}:{}", options.get_host(), options.get_port())
+}
+
+fn options(url: &str) -> anyhow::Result<PgConnectOptions> {
+    PgConnectOptions::from_str(url).context("read the database URL")
+}
+
+/// What matters here of a URL.
+struct Parts<'a> {
+    /// The scheme, user and password.
+    before: &'a str,
+    hosts: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+impl<'a> Parts<'a> {
+    fn of(url: &'a str) -> Option<Self> {
+        let authority = url.find("://")? + 3;
+        let end = url[authority..].find(['/', '?', '#']).map_or(url.len(), |at| authority + at);
+        let hosts = url[authority..end].rfind('@').map_or(authority, |at| authority + at + 1);
+        let (path, query) = url[end..].split_once('?').unwrap_or((&url[end..], ""));
+        Some(Self { before: &url[..hosts], hosts: &url[hosts..end], path, query })
+    }
+}
+
+/// The kind of server that is wanted, and the query without it: sqlx would warn of it.
+fn take_target(query: &str) -> (Option<&str>, String) {
+    let mut target = None;
+    let mut rest = String::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        if let Some((TARGET, value)) = pair.split_once('=') {
+            target = Some(value);
+        } else {
+            rest.push(if rest.is_empty() { '?' } else { '&' });
+            rest.push_str(pair);
+        }
+    }
+    (target, rest)
+}
+
+/// Asks one server again and again, over one connection while that lasts.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    options: PgConnectOptions,
+    connection: Option<PgConnection>,
+}
+
+impl Probe {
+    /// Whether it takes writes. What is broken or silent is opened anew the next time.
+    async fn ask(&mut self, limit: Duration) -> sqlx::Result<bool> {
+        let kept = self.connection.take();
+        let ask = async {
+            let mut connection = match kept {
+                Some(connection) => connection,
+                None => open(&self.options).await?,
+            };
+            Ok((takes_writes(&mut connection).await?, connection))
+        };
+        let (answer, connection) = timeout(limit, ask).await.unwrap_or_else(|_| Err(silent()))?;
+        self.connection = Some(connection);
+        Ok(answer)
+    }
+
+    /// How often, in the history of its data, a standby was promoted; 0 where it cannot tell.
+    async fn timeline(&mut self, limit: Duration) -> u32 {
+        let Some(connection) = &mut self.connection else { return 0 };
+        let file = sqlx::raw_sql("select pg_walfile_name(pg_current_wal_lsn())");
+        let row = timeout(limit, file.fetch_one(connection)).await;
+        let name: Option<String> = row.ok().and_then(Result::ok).and_then(|row| row.try_get(0).ok());
+        // The first eight of its digits: https://www.postgresql.org/docs/15/wal-internals.html
+        name.and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok()).unwrap_or(0)
+    }
+}
+
+/// Whether the server behind a connection takes writes: a standby says that every transaction is read-only.
+pub(crate) async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
+    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
+    Ok(row.try_get::<String, _>(0)? == "off")
+}
+
+/// The server that takes writes. Of several, the one that was promoted last: the others should have been ended before
+/// that, and nobody may go on with them.
+pub(crate) async fn primary(probes: &mut [Probe], limit: Duration) -> sqlx::Result<usize> {
+    let answers = join_all(probes.iter_mut().map(|probe| probe.ask(limit))).await;
+    let writable: Vec<usize> = answers
+        .iter()
+        .enumerate()
+        .filter(|(_, answer)| matches!(answer, Ok(true)))
+        .map(|(at, _)| at)
+        .collect();
+    match writable[..] {
+        [] => Err(why_none(answers)),
+        [one] => Ok(one),
+        _ => {
+            let mut newest = (0, writable[0]);
+            for index in writable {
+                newest = newest.max((probes[index].timeline(limit).await, index));
+            }
+            let chosen = address(&probes[newest.1].options);
+            tracing::error!(
+                chosen,
+                "two servers take writes: the old primary was not ended before the promotion"
+            );
+            Ok(newest.1)
+        }
+    }
+}
+
+/// What to say when no server takes writes: a refusal, if there is one, rather than that somebody is away.
+fn why_none(answers: Vec<sqlx::Result<bool>>) -> sqlx::Error {
+    let errors: Vec<sqlx::Error> = answers.into_iter().filter_map(Result::err).collect();
+    errors.into_iter().find(|error| !crate::is_outage(error)).unwrap_or_else(nobody)
+}
+
+/// The error of servers of which none takes writes.
+pub(crate) fn nobody() -> sqlx::Error {
+    std::io::Error::new(std::io::ErrorKind::NotConnected, "no database server takes writes").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses(url: &str) -> Vec<String> {
+        Servers::parse(url).unwrap().each.iter().map(address).collect()
+    }
+
+    #[test]
+    fn one_host_is_taken_as_it_is() {
+        let servers = Servers::parse("postgres://me:a%40b@db:6432/catalog?sslmode=disable").unwrap();
+        assert!(!servers.is_choosy());
+        assert_eq!(servers.addresses(), "db:6432");
+        assert!(!Servers::parse("postgres:///catalog?host=/run/postgresql").unwrap().is_choosy());
+    }
+
+    #[test]
+    fn several_hosts_are_told_apart_and_share_the_rest() {
+        let url =
+            "postgres://me:geheim@h1:1,h2,[::1]:3/books?target_session_attrs=read-write&application_name=x";
+        let servers = Servers::parse(url).unwrap();
+        assert!(servers.is_choosy());
+        assert_eq!(addresses(url), ["h1:1", "h2:5432", "[::1]:3"]);
+        for options in servers.each {
+            assert_eq!((options.get_username(), options.get_database()), ("me", Some("books")));
+            assert_eq!(options.get_application_name(), Some("x"));
+        }
+    }
+
+    #[test]
+    fn one_host_may_be_asked_whether_it_takes_writes() {
+        let servers = Servers::parse("postgres://db/catalog?target_session_attrs=primary").unwrap();
+        assert!(servers.is_choosy());
+        assert_eq!(servers.addresses(), "db:5432");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for url in [
+            "postgres://h1,/catalog",
+            "postgres://h1,h2:port/catalog",
+            "postgres://h1,h2/catalog?target_session_attrs=standby",
+            "postgres://h1/catalog?target_session_attrs=any",
+        ] {
+            assert!(Servers::parse(url).is_err(), "{url}");
+        }
+    }
+}
