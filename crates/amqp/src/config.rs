@@ -11,7 +11,8 @@ const HEARTBEAT_S: u16 = 10;
 /// How to reach RabbitMQ, and which lanes it has.
 #[derive(clap::Args, Clone, Debug)]
 pub struct AmqpConfig {
-    /// The URL of RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://` for TLS.
+    /// The URL of RabbitMQ: `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. Of a cluster, those of its nodes,
+    /// parted by commas: they are tried one after the other.
     #[arg(
         long,
         env = "HOLDFAST_AMQP_URL",
@@ -44,12 +45,16 @@ impl AmqpConfig {
         Lanes::new(&self.hold_ttls_ms)
     }
 
-    /// The parsed URL.
-    pub(crate) fn uri(&self) -> Result<AMQPUri, ConfigError> {
-        let mut uri: AMQPUri = self.amqp_url.expose_secret().parse().map_err(ConfigError)?;
-        uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
-        Ok(uri)
+    /// The parsed URLs, one at least.
+    pub(crate) fn uris(&self) -> Result<Vec<AMQPUri>, ConfigError> {
+        self.amqp_url.expose_secret().split(',').map(|url| parse(url.trim())).collect()
     }
+}
+
+fn parse(url: &str) -> Result<AMQPUri, ConfigError> {
+    let mut uri: AMQPUri = url.parse().map_err(ConfigError)?;
+    uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+    Ok(uri)
 }
 
 #[cfg(test)]
@@ -67,7 +72,7 @@ mod tests {
     #[test]
     fn the_defaults_reach_a_broker_on_this_machine() {
         let config = Command::parse_from(["test"]).amqp;
-        let uri = config.uri().unwrap();
+        let [uri] = &config.uris().unwrap()[..] else { panic!("there is one") };
         assert_eq!((uri.authority.port, uri.vhost.as_str()), (5672, "/"));
         assert_eq!(uri.query.heartbeat, Some(HEARTBEAT_S));
         assert_eq!(config.hold_ttls_ms, [60_000, 600_000]);
@@ -80,8 +85,21 @@ mod tests {
     }
 
     #[test]
+    fn the_nodes_of_a_cluster_are_parted_by_commas() {
+        let config = Command::parse_from(["test", "--amqp-url", "amqp://me:a%2Cb@h1, amqp://h2:5673/x"]).amqp;
+        let [first, second] = &config.uris().unwrap()[..] else { panic!("there are two") };
+        assert_eq!(
+            (first.authority.host.as_str(), first.authority.userinfo.password.as_str()),
+            ("h1", "a,b")
+        );
+        assert_eq!((second.authority.port, second.vhost.as_str()), (5673, "x"));
+    }
+
+    #[test]
     fn a_url_of_another_kind_is_refused() {
-        let config = Command::parse_from(["test", "--amqp-url", "http://127.0.0.1"]).amqp;
-        assert!(config.uri().is_err());
+        for url in ["http://127.0.0.1", "amqp://127.0.0.1,", "amqp://h1,http://h2", ""] {
+            let config = Command::parse_from(["test", "--amqp-url", url]).amqp;
+            assert!(config.uris().is_err(), "{url}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! One connection to RabbitMQ that is made again whenever it is lost, for ever.
+//! One connection to RabbitMQ that is made again whenever it is lost, for ever; to a cluster, with the next of its nodes.
 
 use std::{sync::Arc, time::Duration};
 
@@ -43,14 +43,14 @@ impl Broker {
     /// farewell, on `stop`: cancel that after everything that publishes or consumes. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The URL is malformed.
+    /// A URL is malformed.
     pub fn start(name: &str, config: &AmqpConfig, stop: CancellationToken) -> Result<Self, ConfigError> {
         let (state, state_watch) = watch::channel(LinkState::Down("not reached yet".to_owned()));
         let (connection, connection_watch) = watch::channel(None);
         let lanes = Arc::new(config.lanes());
         let supervisor = Supervisor {
             name: name.to_owned(),
-            uri: config.uri()?,
+            uris: config.uris()?,
             lanes: Arc::clone(&lanes),
             state,
             connection,
@@ -124,7 +124,8 @@ impl Broker {
 /// Makes the connection, again and again, and says how it is.
 struct Supervisor {
     name: String,
-    uri: AMQPUri,
+    /// Of the nodes, to be tried in turn.
+    uris: Vec<AMQPUri>,
     lanes: Arc<Lanes>,
     state: watch::Sender<LinkState>,
     connection: watch::Sender<Option<Arc<Connection>>>,
@@ -133,9 +134,9 @@ struct Supervisor {
 impl Supervisor {
     async fn run(self, stop: CancellationToken) {
         let mut delays = delays();
-        loop {
+        for uri in self.uris.iter().cycle() {
             let attempt = tokio::select! {
-                attempt = timeout(CONNECT_TIMEOUT, self.connect()) => attempt,
+                attempt = timeout(CONNECT_TIMEOUT, self.connect(uri)) => attempt,
                 () = stop.cancelled() => return,
             };
             match attempt.unwrap_or(Err(Error::Timeout(CONNECT_TIMEOUT))) {
@@ -161,9 +162,9 @@ impl Supervisor {
         }
     }
 
-    async fn connect(&self) -> Result<Connection, Error> {
+    async fn connect(&self, uri: &AMQPUri) -> Result<Connection, Error> {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let connection = Connection::connect_uri(self.uri.clone(), properties).await?;
+        let connection = Connection::connect_uri(uri.clone(), properties).await?;
         let channel = connection.create_channel().await?;
         topology::declare(&channel, &self.lanes).await?;
         Ok(connection)
