@@ -28,6 +28,7 @@ mod postgres;
 mod process;
 pub mod proxy;
 mod rabbitmq;
+mod servers;
 mod service;
 mod stack;
 pub mod wait;
@@ -37,7 +38,8 @@ pub use home::Home;
 pub use links::{CLIENTS, Link};
 pub use options::{Options, Ports};
 pub use postgres::{
-    CATALOG_MIGRATOR, Postgres, PostgresOptions, RESERVATION_MIGRATOR, Schema, Shutdown, postgres_program,
+    CATALOG_MIGRATOR, Postgres, PostgresOptions, PostgresPair, RESERVATION_MIGRATOR, Schema, Shutdown,
+    postgres_program,
 };
 pub use process::{Process, ProcessId};
 pub use proxy::{Proxy, Weather};

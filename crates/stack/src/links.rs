@@ -30,7 +30,7 @@ impl Link {
         &self.from
     }
 
-    /// Who is called: a service's name, `postgres` or `rabbitmq`.
+    /// Who is called: a service's name, `postgres` or `rabbitmq`; in a cluster, `postgres-2`, `rabbitmq-1` and so on.
     #[must_use]
     pub fn to(&self) -> &str {
         &self.to

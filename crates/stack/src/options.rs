@@ -29,6 +29,8 @@ pub struct Options {
     pub home: Option<PathBuf>,
     /// Whether commits survive a crash of the machine (slower; a crash of PostgreSQL alone they always survive).
     pub durable: bool,
+    /// Whether PostgreSQL has a synchronous standby, and RabbitMQ is a cluster of three nodes. In a folder for the time being.
+    pub cluster: bool,
     /// The ports of the first replicas.
     pub ports: Ports,
     /// How many catalog processes. Everyone calls the first one, unless `proxied`.
@@ -51,6 +53,7 @@ impl Default for Options {
         Self {
             home: None,
             durable: false,
+            cluster: false,
             ports: Ports::default(),
             catalogs: 1,
             reservations: 1,

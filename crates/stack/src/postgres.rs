@@ -2,6 +2,7 @@
 
 mod database;
 mod install;
+mod pair;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 pub use self::database::{CATALOG_MIGRATOR, RESERVATION_MIGRATOR, Schema};
 use self::install::Install;
 pub use self::install::postgres_program;
+pub use self::pair::PostgresPair;
 use crate::home::Home;
 use crate::process::{Process, ProcessId};
 use crate::{log, port, process, wait};
@@ -49,10 +51,14 @@ pub enum Shutdown {
 #[derive(Debug)]
 pub struct Postgres {
     home: Arc<Home>,
+    /// Of its folder and its log.
+    name: &'static str,
     install: Install,
     data: PathBuf,
     port: u16,
     options: PostgresOptions,
+    /// The port of the server that it copies; none: it is a primary.
+    upstream: Mutex<Option<u16>>,
     process: Mutex<Option<Process>>,
     /// Template databases that are there already.
     templates: Mutex<Vec<Schema>>,
@@ -66,33 +72,59 @@ impl Postgres {
 
     /// Starts one that keeps its data in `home`, and waits until it is ready.
     pub fn start(home: &Arc<Home>, options: PostgresOptions) -> Result<Self> {
-        let folder = home.dir().join("postgres");
+        let mut server = Self::at(home, "postgres", options)?;
+        server.create()?;
+        server.boot()?;
+        Ok(server)
+    }
+
+    /// One that does not run yet and may have no data, in a folder of this name.
+    fn at(home: &Arc<Home>, name: &'static str, options: PostgresOptions) -> Result<Self> {
+        let folder = home.dir().join(name);
         let version = fs::read_to_string(folder.join("data/PG_VERSION")).ok();
         let install = Install::find(version.as_deref().map(str::trim))?;
         let data = reachable(home, &install, folder)?.join("data");
-        if !data.exists() {
-            create_cluster(&install, &data, options.durable)?;
-        }
-        let mut server = Self {
+        Ok(Self {
             home: Arc::clone(home),
+            name,
             install,
             data,
             port: 0,
             options,
+            upstream: Mutex::default(),
             process: Mutex::default(),
             templates: Mutex::default(),
-        };
-        let tries = if server.options.port.is_some() { 1 } else { 5 };
+        })
+    }
+
+    /// Makes an empty cluster, unless there is one.
+    fn create(&self) -> Result<()> {
+        if self.data.exists() {
+            Ok(())
+        } else {
+            create_cluster(&self.install, &self.data, self.options.durable)
+        }
+    }
+
+    /// Starts it for the first time, on a port that it keeps.
+    fn boot(&mut self) -> Result<()> {
+        let tries = if self.options.port.is_some() { 1 } else { 5 };
         for attempt in 1.. {
-            server.port = server.options.port.map_or_else(port::free, Ok)?;
-            match server.restart() {
+            self.port = self.options.port.map_or_else(port::free, Ok)?;
+            match self.restart() {
                 Ok(()) => break,
                 // Another process may have been faster to take the port.
-                Err(_) if attempt < tries && !port::is_free(server.port) => {}
+                Err(_) if attempt < tries && !port::is_free(self.port) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(server)
+        Ok(())
+    }
+
+    /// What its log and its folder are called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
     }
 
     /// The port on 127.0.0.1.
@@ -167,11 +199,15 @@ impl Postgres {
 
     /// Its log.
     pub fn log(&self) -> Result<PathBuf> {
-        Ok(self.home.logs()?.join("postgres.log"))
+        Ok(self.home.logs()?.join(format!("{}.log", self.name)))
     }
 
     fn process(&self) -> MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn upstream(&self) -> MutexGuard<'_, Option<u16>> {
+        self.upstream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn server_command(&self) -> std::process::Command {
@@ -187,6 +223,11 @@ impl Postgres {
         ];
         if !self.options.durable {
             settings.extend([("fsync", "off".to_owned()), ("full_page_writes", "off".to_owned())]);
+        }
+        if let Some(port) = *self.upstream() {
+            let primary =
+                format!("host=127.0.0.1 port={port} user=postgres application_name={}", pair::STANDBY);
+            settings.push(("primary_conninfo", primary));
         }
         let given = self.options.settings.iter().map(|(name, value)| (name.as_str(), value.clone()));
         let mut command = self.install.command("postgres");
@@ -210,11 +251,12 @@ impl Postgres {
         Ok(())
     }
 
-    /// Whether the server says so itself in its lock file (its 8th line, as `pg_ctl` reads it).
+    /// Whether the server says so itself in its lock file (its 8th line, as `pg_ctl` reads it). A standby can be read then.
     fn is_ready(&self, id: ProcessId) -> bool {
         let lock = fs::read_to_string(self.data.join("postmaster.pid")).unwrap_or_default();
         let lines: Vec<&str> = lock.lines().map(str::trim).collect();
-        lines.first() == Some(&id.pid().to_string().as_str()) && lines.get(7) == Some(&"ready")
+        lines.first() == Some(&id.pid().to_string().as_str())
+            && matches!(lines.get(7), Some(&("ready" | "standby")))
     }
 }
 

@@ -1,5 +1,7 @@
 //! A private RabbitMQ node: loopback only, with an epmd of its own, its data in the stack's folder.
 
+mod cluster;
+mod epmd;
 mod setup;
 
 use std::io::{Read, Write};
@@ -11,6 +13,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
 
+use self::epmd::Epmd;
 use crate::home::Home;
 use crate::process::{Process, ProcessId};
 use crate::{log, port, wait};
@@ -34,9 +37,14 @@ pub struct RabbitMqOptions {
 #[derive(Debug)]
 pub struct RabbitMq {
     home: Arc<Home>,
+    /// Of its folder and its log.
+    name: String,
     script: PathBuf,
     ports: Ports,
-    processes: Mutex<Processes>,
+    epmd: Arc<Epmd>,
+    /// The AMQP ports of all nodes of its cluster, which are in their names too; none: it is alone.
+    members: Vec<u16>,
+    process: Mutex<Option<Process>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -44,14 +52,6 @@ struct Ports {
     amqp: u16,
     /// Between Erlang nodes, which RabbitMQ's own tools are too.
     distribution: u16,
-    /// Where nodes are found by name.
-    epmd: u16,
-}
-
-#[derive(Debug, Default)]
-struct Processes {
-    node: Option<Process>,
-    epmd: Option<Process>,
 }
 
 impl RabbitMq {
@@ -62,14 +62,11 @@ impl RabbitMq {
 
     /// Starts one that keeps its data in `home`, and waits until it is ready.
     pub fn start(home: &Arc<Home>, options: RabbitMqOptions) -> Result<Self> {
-        let script = SCRIPTS.iter().map(PathBuf::from).find(|script| script.is_file());
-        let script = script
-            .context("RabbitMQ is not installed: apt-get install rabbitmq-server (`make up` does it)")?;
-        let ports = Ports { amqp: 0, distribution: 0, epmd: 0 };
-        let mut node = Self { home: Arc::clone(home), script, ports, processes: Mutex::default() };
+        let mut node = Self::at(home, "rabbitmq".to_owned())?;
         for attempt in 1.. {
             let amqp = options.port.map_or_else(port::free, Ok)?;
-            node.ports = Ports { amqp, distribution: port::free()?, epmd: port::free()? };
+            node.ports = Ports { amqp, distribution: port::free()? };
+            node.epmd = Arc::new(Epmd::new()?);
             match node.restart() {
                 Ok(()) => break,
                 Err(_) if attempt < 5 && node.port_was_taken(options.port) => {}
@@ -77,6 +74,28 @@ impl RabbitMq {
             }
         }
         Ok(node)
+    }
+
+    /// One that does not run yet, in a folder of this name.
+    fn at(home: &Arc<Home>, name: String) -> Result<Self> {
+        let script = SCRIPTS.iter().map(PathBuf::from).find(|script| script.is_file());
+        let script = script
+            .context("RabbitMQ is not installed: apt-get install rabbitmq-server (`make up` does it)")?;
+        Ok(Self {
+            home: Arc::clone(home),
+            name,
+            script,
+            ports: Ports { amqp: port::free()?, distribution: port::free()? },
+            epmd: Arc::new(Epmd::new()?),
+            members: Vec::new(),
+            process: Mutex::default(),
+        })
+    }
+
+    /// What its log and its folder are called.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// The AMQP port on 127.0.0.1.
@@ -97,16 +116,16 @@ impl RabbitMq {
         self.stop();
         let dir = self.configure()?;
         let log = self.log()?;
-        let mut processes = self.processes();
-        self.start_epmd(&mut processes)?;
+        self.epmd.start(&self.home, self.command(Path::new("epmd"), &dir))?;
+        let mut process = self.process();
         let node = Process::spawn(self.server_command(&dir), &log)?;
         self.home.watch(&node, self.home.end_signal(Signal::TERM))?;
-        let node = processes.node.insert(node);
+        let node = process.insert(node);
         let ready = wait::until(READY_LIMIT, || self.is_ready() || !node.is_running());
         if ready && node.is_running() {
             return Ok(());
         }
-        drop(processes);
+        drop(process);
         self.kill();
         self.stop();
         bail!("RabbitMQ did not start on 127.0.0.1:{}\n{}", self.ports.amqp, log::tail(&log, 30))
@@ -114,22 +133,19 @@ impl RabbitMq {
 
     /// Stops it, where it runs.
     pub fn stop(&self) {
-        let mut processes = self.processes();
-        if let Some(mut node) = processes.node.take() {
+        if let Some(mut node) = self.process().take() {
             node.signal_all(Signal::CONT);
             node.end(Signal::TERM, STOP_LIMIT);
             self.home.forget(&node);
         }
-        // It would outlive its node.
-        if let Some(mut epmd) = processes.epmd.take() {
-            epmd.kill();
-            self.home.forget(&epmd);
+        if self.members.is_empty() {
+            self.epmd.stop(&self.home);
         }
     }
 
     /// Kills it, as a crash would.
     pub fn kill(&self) {
-        if let Some(mut node) = self.processes().node.take() {
+        if let Some(mut node) = self.process().take() {
             node.kill();
             self.home.forget(&node);
         }
@@ -137,14 +153,14 @@ impl RabbitMq {
 
     /// Stops its clockwork: connections stay open and nothing answers.
     pub fn freeze(&self) {
-        if let Some(node) = self.processes().node.as_mut() {
+        if let Some(node) = self.process().as_mut() {
             node.signal_all(Signal::STOP);
         }
     }
 
     /// Lets it go on after [`Self::freeze`].
     pub fn thaw(&self) {
-        if let Some(node) = self.processes().node.as_mut() {
+        if let Some(node) = self.process().as_mut() {
             node.signal_all(Signal::CONT);
         }
     }
@@ -162,36 +178,26 @@ impl RabbitMq {
     /// The node's process, if it runs.
     #[must_use]
     pub fn id(&self) -> Option<ProcessId> {
-        self.processes().node.as_ref().map(Process::id)
+        self.process().as_ref().map(Process::id)
     }
 
     /// The process of its epmd, if it runs.
     #[must_use]
     pub fn epmd_id(&self) -> Option<ProcessId> {
-        self.processes().epmd.as_ref().map(Process::id)
+        self.epmd.id()
     }
 
     /// Its log.
     pub fn log(&self) -> Result<PathBuf> {
-        Ok(self.home.logs()?.join("rabbitmq.log"))
+        Ok(self.home.logs()?.join(format!("{}.log", self.name)))
     }
 
-    fn processes(&self) -> MutexGuard<'_, Processes> {
-        self.processes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn process(&self) -> MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn dir(&self) -> PathBuf {
-        self.home.dir().join("rabbitmq")
-    }
-
-    /// Starts epmd in the foreground: so its number is known, and the node finds it instead of starting one.
-    fn start_epmd(&self, processes: &mut Processes) -> Result<()> {
-        let mut command = self.command(Path::new("epmd"), &self.dir());
-        command.args(["-address", "127.0.0.1", "-port", &self.ports.epmd.to_string()]);
-        let epmd = Process::spawn(command, &self.home.logs()?.join("epmd.log"))?;
-        self.home.watch(&epmd, Signal::KILL)?;
-        processes.epmd = Some(epmd);
-        Ok(())
+        self.home.dir().join(&self.name)
     }
 
     /// Whether it answers as an AMQP 0-9-1 server: the listener opens last, when the node is up.
@@ -211,7 +217,9 @@ impl RabbitMq {
 
     /// Whether one of its ports is another's by now, and not one that the caller insists on.
     fn port_was_taken(&self, wanted: Option<u16>) -> bool {
-        let Ports { amqp, distribution, epmd } = self.ports;
-        [amqp, distribution, epmd].into_iter().any(|port| Some(port) != wanted && !port::is_free(port))
+        let Ports { amqp, distribution } = self.ports;
+        [amqp, distribution, self.epmd.port()]
+            .into_iter()
+            .any(|port| Some(port) != wanted && !port::is_free(port))
     }
 }

@@ -1,18 +1,18 @@
 //! The whole: PostgreSQL, RabbitMQ and the services, started together and ended together.
 
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 
 use crate::home::Home;
 use crate::links::{CLIENTS, Link};
 use crate::log;
 use crate::options::{Options, Ports};
 use crate::port;
-use crate::postgres::{Postgres, PostgresOptions, Schema};
-use crate::rabbitmq::{RabbitMq, RabbitMqOptions};
+use crate::postgres::{Postgres, PostgresPair, Schema};
+use crate::rabbitmq::RabbitMq;
+use crate::servers::Servers;
 use crate::service::{Service, ServiceKind, ServiceOptions};
 
 /// A running Holdfast with its own PostgreSQL and RabbitMQ.
@@ -22,8 +22,7 @@ use crate::service::{Service, ServiceKind, ServiceOptions};
 #[derive(Debug)]
 pub struct Stack {
     home: Arc<Home>,
-    postgres: Postgres,
-    rabbitmq: RabbitMq,
+    servers: Servers,
     services: Vec<Service>,
     env: Vec<(String, String)>,
     proxied: bool,
@@ -38,10 +37,10 @@ impl Stack {
             None => Home::temporary("stack")?,
         };
         let step = Steps(options.progress);
-        let (postgres, rabbitmq) = start_servers(&home, &options, step)?;
+        let servers = Servers::start(&home, &options, step)?;
         let Options { env, proxied, .. } = options;
         let (services, links) = (Vec::new(), Vec::new());
-        let mut stack = Self { home, postgres, rabbitmq, services, env, proxied, links };
+        let mut stack = Self { home, servers, services, env, proxied, links };
         step.take("databases migrated", || stack.migrate())?;
         let Ports { catalog, reservation, catalog_http, reservation_http, expirer_http, .. } = options.ports;
         let wanted = [
@@ -84,16 +83,28 @@ impl Stack {
         &self.home
     }
 
-    /// Its PostgreSQL server.
+    /// Its PostgreSQL server; of two, the one that is the primary now.
     #[must_use]
     pub fn postgres(&self) -> &Postgres {
-        &self.postgres
+        self.servers.postgres()
     }
 
-    /// Its RabbitMQ node.
+    /// The primary and its standby, where the options asked for a cluster.
+    #[must_use]
+    pub fn postgres_pair(&self) -> Option<&PostgresPair> {
+        self.servers.pair()
+    }
+
+    /// Its RabbitMQ node; of several, the first.
     #[must_use]
     pub fn rabbitmq(&self) -> &RabbitMq {
-        &self.rabbitmq
+        &self.rabbitmq_nodes()[0]
+    }
+
+    /// All its RabbitMQ nodes.
+    #[must_use]
+    pub fn rabbitmq_nodes(&self) -> &[RabbitMq] {
+        self.servers.rabbitmq_nodes()
     }
 
     /// The links between the parts, and from clients to the services: none unless the stack is proxied.
@@ -138,10 +149,10 @@ impl Stack {
         self.reservation().url()
     }
 
-    /// The URL of a service's database, for looking at what it wrote.
+    /// The URL of a service's database, for looking at what it wrote; of two servers, on the one that is the primary now.
     #[must_use]
     pub fn database_url(&self, schema: Schema) -> String {
-        self.postgres.url(schema.name())
+        self.postgres().url(schema.name())
     }
 
     /// The last lines of every log, for a test that fails.
@@ -158,7 +169,7 @@ impl Stack {
 
     fn migrate(&self) -> Result<()> {
         for (schema, kind) in Schema::ALL.into_iter().zip([ServiceKind::Catalog, ServiceKind::Reservation]) {
-            self.postgres.create_database(schema.name())?;
+            self.postgres().create_database(schema.name())?;
             Service::migrate(&self.home, kind, &self.service_env(kind))?;
         }
         Ok(())
@@ -167,13 +178,15 @@ impl Stack {
     /// What a service is to know: its own database, the broker, and the services that it calls.
     fn service_env(&self, kind: ServiceKind) -> Vec<(String, String)> {
         let mut env = self.env.clone();
-        env.push(("HOLDFAST_AMQP_URL".to_owned(), self.rabbitmq.url()));
+        env.push(("HOLDFAST_AMQP_URL".to_owned(), self.servers.broker_url()));
         let database = match kind {
             ServiceKind::Catalog => Some(Schema::Catalog),
             ServiceKind::Reservation => Some(Schema::Reservation),
             ServiceKind::Expirer => None,
         };
-        env.extend(database.map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.database_url(schema))));
+        env.extend(
+            database.map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.servers.database_url(schema))),
+        );
         for (called, name) in [
             (ServiceKind::Catalog, "HOLDFAST_CATALOG_URL"),
             (ServiceKind::Reservation, "HOLDFAST_RESERVATION_URL"),
@@ -193,19 +206,18 @@ impl Stack {
         if self.proxied {
             let name = kind.replica_name(replica);
             for (variable, value) in &mut env {
-                let to = match variable.as_str() {
-                    "HOLDFAST_DATABASE_URL" => Some(("postgres".to_owned(), self.postgres.port())),
+                let callees = match variable.as_str() {
+                    "HOLDFAST_DATABASE_URL" => self.servers.databases(),
                     // The catalog has no use for the broker.
-                    "HOLDFAST_AMQP_URL" if kind != ServiceKind::Catalog => {
-                        Some(("rabbitmq".to_owned(), self.rabbitmq.port()))
-                    }
+                    "HOLDFAST_AMQP_URL" if kind != ServiceKind::Catalog => self.servers.brokers(),
                     "HOLDFAST_CATALOG_URL" => self.callee(ServiceKind::Catalog, replica),
                     "HOLDFAST_RESERVATION_URL" => self.callee(ServiceKind::Reservation, replica),
-                    _ => None,
+                    _ => Vec::new(),
                 };
-                if let Some((to, upstream)) = to {
+                for (to, upstream) in callees {
                     let link = Link::new(&name, &to, port::loopback(upstream))?;
-                    *value = with_port(value, link.proxy().port())?;
+                    // Ports that were chosen here have five digits: none is the beginning of another.
+                    *value = value.replace(&format!(":{upstream}"), &format!(":{}", link.proxy().port()));
                     self.links.push(link);
                 }
             }
@@ -224,39 +236,20 @@ impl Stack {
     }
 
     /// Whom the replica of another service calls.
-    fn callee(&self, kind: ServiceKind, replica: usize) -> Option<(String, u16)> {
+    fn callee(&self, kind: ServiceKind, replica: usize) -> Vec<(String, u16)> {
         let all: Vec<&Service> = self.services.iter().filter(|service| service.kind() == kind).collect();
-        let callee = all.get(replica % all.len().max(1))?;
-        Some((callee.name(), callee.grpc_port()))
+        let callee = all.get(replica % all.len().max(1));
+        callee.map(|service| (service.name(), service.grpc_port())).into_iter().collect()
     }
-}
-
-/// The same URL with another port.
-fn with_port(url: &str, port: u16) -> Result<String> {
-    let (before, after) = url.rsplit_once(':').context("the stack's URLs have ports")?;
-    let path = after.find('/').map_or("", |at| &after[at..]);
-    Ok(format!("{before}:{port}{path}"))
-}
-
-/// Starts both servers at the same time.
-fn start_servers(home: &Arc<Home>, options: &Options, step: Steps) -> Result<(Postgres, RabbitMq)> {
-    let postgres =
-        PostgresOptions { port: options.ports.postgres, durable: options.durable, settings: Vec::new() };
-    let rabbitmq = RabbitMqOptions { port: options.ports.amqp };
-    thread::scope(|scope| {
-        let broker = scope.spawn(|| step.take("RabbitMQ ready", || RabbitMq::start(home, rabbitmq)));
-        let postgres = step.take("PostgreSQL ready", || Postgres::start(home, postgres));
-        let rabbitmq = broker.join().map_err(|_| anyhow!("the start of RabbitMQ panicked"))?;
-        Ok((postgres?, rabbitmq?))
-    })
 }
 
 /// Tells how long each step takes.
 #[derive(Clone, Copy)]
-struct Steps(Option<fn(&str, Duration)>);
+pub(crate) struct Steps(Option<fn(&str, Duration)>);
 
 impl Steps {
-    fn take<T>(self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    /// Does one of them.
+    pub(crate) fn take<T>(self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let start = Instant::now();
         let done = work().with_context(|| format!("not done: {name}"))?;
         if let Some(progress) = self.0 {

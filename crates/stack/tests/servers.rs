@@ -1,6 +1,6 @@
 //! The private servers: they start, stop, crash and come back, and leave nothing behind.
 
-use stack::{Postgres, RabbitMq, Schema, Shutdown, port};
+use stack::{Home, Postgres, PostgresOptions, PostgresPair, RabbitMq, Schema, Shutdown, port};
 
 fn count(postgres: &Postgres) -> String {
     postgres.query("books", "select count(*) from kept").expect("the table is there")
@@ -64,5 +64,39 @@ fn rabbitmq_keeps_its_data_and_port_through_a_stop_and_a_crash() {
     assert_eq!(node.port(), port);
     let ids = [node.id(), node.epmd_id()];
     drop(node);
+    assert!(ids.into_iter().flatten().all(|id| !id.is_running()));
+}
+
+#[test]
+fn what_was_committed_is_there_after_each_promotion() {
+    let home = Home::temporary("pair").expect("a folder can be made");
+    let pair = PostgresPair::start(&home, PostgresOptions::default()).expect("both start");
+    let ask = |sql: &str| pair.primary().query("postgres", sql).expect("the primary answers");
+    ask("create table kept (id int)");
+    for id in 0..3 {
+        ask(&format!("insert into kept values ({id})"));
+        assert!(pair.standby().query("postgres", "insert into kept values (-1)").is_err());
+        let old = pair.primary().port();
+        pair.promote().expect("the standby becomes the primary");
+        assert_eq!((pair.standby().port(), pair.standby().id()), (old, None));
+        assert_eq!(ask("select count(*) from kept"), (id + 1).to_string());
+        pair.rebuild().expect("the other becomes the standby");
+    }
+    assert!(pair.servers().iter().all(|server| pair.url("x").contains(&server.port().to_string())));
+}
+
+#[test]
+fn a_node_that_was_killed_joins_its_cluster_again() {
+    let home = Home::temporary("nodes").expect("a folder can be made");
+    let nodes = RabbitMq::cluster(&home, 3).expect("the cluster starts");
+    let all_are_there = |node: &RabbitMq| {
+        node.control("rabbitmqctl", &["-q", "-t", "60", "await_online_nodes", "3"]).expect("three are there");
+    };
+    all_are_there(&nodes[2]);
+    nodes[0].kill();
+    nodes[0].restart().expect("joins again");
+    all_are_there(&nodes[0]);
+    let ids: Vec<_> = nodes.iter().map(RabbitMq::id).chain([nodes[0].epmd_id()]).collect();
+    drop((nodes, home));
     assert!(ids.into_iter().flatten().all(|id| !id.is_running()));
 }

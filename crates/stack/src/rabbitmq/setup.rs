@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use super::RabbitMq;
+use super::cluster::node_name;
 
 /// Moves messages from a lane to its dead-letter exchange in big steps, for expiry storms.
 const ADVANCED_CONFIG: &str = "[{rabbit, [{dead_letter_worker_consumer_prefetch, 512}]}].\n";
@@ -20,10 +21,11 @@ impl RabbitMq {
     pub(super) fn configure(&self) -> Result<PathBuf> {
         let dir = self.dir();
         fs::create_dir_all(dir.join("mnesia")).with_context(|| format!("create {}", dir.display()))?;
-        let config = format!(
+        let mut config = format!(
             "listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\nlog.console.use_colors = off\nlog.file = false\n",
             self.ports.amqp
         );
+        config.push_str(&self.cluster_config());
         let files = [
             ("rabbitmq.conf", config.as_str()),
             ("advanced.config", ADVANCED_CONFIG),
@@ -46,9 +48,9 @@ impl RabbitMq {
             .env("PATH", path)
             .env("LANG", "C.UTF-8")
             .env("HOME", dir)
-            .env("RABBITMQ_NODENAME", format!("holdfast-{}@localhost", self.ports.amqp))
+            .env("RABBITMQ_NODENAME", node_name(self.ports.amqp))
             .env("RABBITMQ_CONF_ENV_FILE", dir.join("env.conf"))
-            .env("ERL_EPMD_PORT", self.ports.epmd.to_string())
+            .env("ERL_EPMD_PORT", self.epmd.port().to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1");
         command
     }
