@@ -8,6 +8,7 @@
 mod audit;
 mod bookings;
 mod books;
+mod counters;
 mod goods;
 mod lag;
 mod news;
@@ -22,6 +23,7 @@ mod world;
 pub use audit::Findings;
 pub use bookings::{Record, customer, fresh_id, seat, state_of, times, units};
 pub use books::Stock;
+pub use counters::counted;
 pub use goods::{euros, sample_product, sample_seats};
 pub use lag::Lag;
 pub use news::News;

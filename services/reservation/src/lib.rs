@@ -86,6 +86,8 @@ pub struct Config {
 pub enum Subcommand {
     /// Bring the database's schema up to date, and exit.
     Migrate,
+    /// Put the promises that were parked back into the outbox at once, and exit.
+    RetryParked,
 }
 
 /// Serves until `stop`, then drains. Waits for the database and its schema first; the broker may come later.
@@ -126,6 +128,25 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let finished = jobs.finish().await;
     pool.close().await;
     served.and(finished)
+}
+
+/// Puts everything that was parked back into the outbox. Answers how many promises that are.
+///
+/// # Errors
+/// The database refuses or is away.
+pub async fn retry_parked(config: &Config, stop: &CancellationToken) -> anyhow::Result<u64> {
+    let pool = postgres::connect(&config.database, stop).await?;
+    let mut conn = pool.acquire().await?;
+    let mut rows = 0;
+    for kind in store::outbox::Kind::ALL {
+        loop {
+            match store::parked::give_back(&mut conn, kind, Duration::ZERO).await? {
+                0 => break,
+                returned => rows += returned,
+            }
+        }
+    }
+    Ok(rows)
 }
 
 impl Config {

@@ -11,8 +11,14 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let _telemetry = telemetry::init("reservation", &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
-    if let Some(Subcommand::Migrate) = config.command {
-        return postgres::migrate(&MIGRATOR, &config.database).await;
+    match config.command {
+        Some(Subcommand::Migrate) => return postgres::migrate(&MIGRATOR, &config.database).await,
+        Some(Subcommand::RetryParked) => {
+            let rows = reservation::retry_parked(&config, &server::on_terminate()).await?;
+            tracing::info!(rows, "parked promises are tried again");
+            return Ok(());
+        }
+        None => {}
     }
     let endpoints = Endpoints {
         grpc: TcpListener::bind(config.listen)

@@ -27,6 +27,7 @@ mod holds;
 mod impatience;
 mod late_payments;
 mod paging;
+mod parked_promises;
 mod payments;
 mod races;
 mod races_with_time;

@@ -4,7 +4,7 @@ use amqp::{CloudEvent, Message};
 use prost::Message as _;
 use proto::events::{BookingEvent, BookingEvents};
 
-use crate::store::outbox::Row;
+use crate::{error::Error, store::outbox::Row};
 
 /// The CloudEvents source of every event.
 const SOURCE: &str = "/holdfast/reservation";
@@ -14,18 +14,19 @@ const BODY: &str = "holdfast.events.v1.BookingEvents";
 const MAX_EVENTS: usize = 1_000;
 
 /// The messages for these rows. The id of an event is that of its row: the same whenever it is sent again.
-pub(super) fn messages(rows: &[Row]) -> Vec<Message> {
+pub(super) fn messages(rows: &[Row]) -> Result<Vec<Message>, Error> {
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
         let events: Vec<BookingEvent> = (0..row.booking_ids.len()).map(|i| event(row, i)).collect();
         for (part, events) in events.chunks(MAX_EVENTS).enumerate() {
             let id = format!("{}-{part}", row.outbox_id);
-            let attributes = CloudEvent { id: &id, kind: &row.subject, source: SOURCE, time: row.created_at };
+            let attributes =
+                CloudEvent { id: &id, kind: row.routing_key()?, source: SOURCE, time: row.created_at };
             let body = BookingEvents { events: events.to_vec() }.encode_to_vec();
-            messages.push(Message::event(&attributes, BODY, body, row.traceparent.as_deref()));
+            messages.push(Message::event(&attributes, BODY, body, row.trace()));
         }
     }
-    messages
+    Ok(messages)
 }
 
 fn event(row: &Row, i: usize) -> BookingEvent {
@@ -76,8 +77,15 @@ mod tests {
     }
 
     #[test]
+    fn a_row_whose_subject_no_message_can_have_is_refused() {
+        for subject in [String::new(), "x".repeat(256)] {
+            assert!(messages(&[Row { subject, ..row(1) }]).is_err());
+        }
+    }
+
+    #[test]
     fn a_long_row_becomes_several_messages_that_differ() {
-        let messages = messages(&[row(MAX_EVENTS + 1)]);
+        let messages = messages(&[row(MAX_EVENTS + 1)]).unwrap();
         assert_eq!(messages.len(), 2);
         assert_ne!(messages[0], messages[1]);
     }

@@ -19,7 +19,7 @@ pub(super) fn messages(lanes: &Lanes, rows: &[Row]) -> Result<Vec<Message>, Erro
         }
         for (route, timers) in by_route {
             let parts = timers.chunks(MAX_TIMERS);
-            messages.extend(parts.map(|timers| Message::timer(route, timers, row.traceparent.as_deref())));
+            messages.extend(parts.map(|timers| Message::timer(route, timers, row.trace())));
         }
     }
     Ok(messages)

@@ -5,6 +5,7 @@ pub mod create;
 pub mod history;
 pub mod line;
 pub mod outbox;
+pub mod parked;
 pub mod payments;
 pub mod promises;
 pub mod row;

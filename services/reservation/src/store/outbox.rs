@@ -22,6 +22,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Timer, Self::Event, Self::Settle];
+
     /// As it is written in SQL.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -32,6 +35,11 @@ impl Kind {
         }
     }
 }
+
+/// The most that a routing key may have (AMQP 0-9-1, section 4.2.5.3: a short string).
+const MAX_ROUTING_KEY_BYTES: usize = 255;
+/// More than any `traceparent` has (W3C Trace Context: 55 in version 00), less than spoils a message.
+const MAX_TRACEPARENT_BYTES: usize = 128;
 
 /// A row: a promise about many bookings. Element i of every array belongs to booking i.
 #[derive(Clone, Debug)]
@@ -95,6 +103,29 @@ pub async fn take(conn: &mut PgConnection, kind: Kind, portion: Portion) -> Resu
     Ok(rows)
 }
 
+/// The oldest rows of a kind, in their order, whoever has them in hand.
+pub async fn list(conn: &mut PgConnection, kind: Kind, limit: i64) -> Result<Vec<i64>, Error> {
+    let ids = sqlx::query_scalar!(
+        "select outbox_id from outbox where kind = $1 order by outbox_id limit $2",
+        kind.as_str(),
+        limit
+    );
+    Ok(ids.fetch_all(conn).await?)
+}
+
+/// As [`take`], this row alone; `None` if it has gone, or somebody else has it in hand.
+pub async fn take_one(conn: &mut PgConnection, outbox_id: i64) -> Result<Option<Row>, Error> {
+    let row = sqlx::query_as!(
+        Row,
+        r#"delete from outbox
+           where outbox_id in (select outbox_id from outbox where outbox_id = $1 for update skip locked)
+           returning outbox_id, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent,
+                     created_at, clock_timestamp() as "now!""#,
+        outbox_id
+    );
+    Ok(row.fetch_optional(conn).await?)
+}
+
 impl Row {
     /// The holds that it is about.
     pub fn keys(&self) -> Result<Vec<(Uuid, Attempt)>, Error> {
@@ -129,8 +160,20 @@ impl Row {
         }
     }
 
+    /// The routing key of its events.
+    pub fn routing_key(&self) -> Result<&str, Error> {
+        // What AMQP 0-9-1 takes. Which keys there are is not for this reader to say: a newer writer may know more.
+        let possible = !self.subject.is_empty() && self.subject.len() <= MAX_ROUTING_KEY_BYTES;
+        if possible { Ok(&self.subject) } else { Err(self.wrong("its subject is no routing key")) }
+    }
+
+    /// The trace that it was made in, if that is one.
+    #[must_use]
+    pub fn trace(&self) -> Option<&str> {
+        self.traceparent.as_deref().filter(|traceparent| traceparent.len() <= MAX_TRACEPARENT_BYTES)
+    }
+
     fn wrong(&self, what: &'static str) -> Error {
-        tracing::error!(outbox_id = self.outbox_id, what, "a row of the outbox makes no sense");
         Inconsistent { booking_id: self.booking_ids.first().copied().unwrap_or_default(), what }.into()
     }
 }

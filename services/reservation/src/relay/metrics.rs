@@ -1,0 +1,63 @@
+//! What the relay counts, each by kind of promise.
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge},
+};
+
+use crate::store::outbox::Kind;
+
+/// The instruments of one loop.
+pub(super) struct Metrics {
+    delivered: Counter<u64>,
+    failures: Counter<u64>,
+    parkings: Counter<u64>,
+    parked: Gauge<u64>,
+    label: [KeyValue; 1],
+}
+
+impl Metrics {
+    pub(super) fn new(kind: Kind) -> Self {
+        let meter = telemetry::meter();
+        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
+        Self {
+            delivered: counter(
+                "holdfast_outbox_delivered_bookings",
+                "Promises that left the outbox, counted by booking",
+            ),
+            failures: counter(
+                "holdfast_outbox_failures",
+                "Attempts to deliver promises that failed: they stayed in the outbox",
+            ),
+            parkings: counter(
+                "holdfast_outbox_parked_bookings",
+                "Promises that were refused on their own and parked, counted by booking, again each time",
+            ),
+            parked: meter
+                .u64_gauge("holdfast_outbox_parked")
+                .with_description("Promises that are parked, counted by booking; looked at every 30 s")
+                .build(),
+            label: [KeyValue::new("kind", kind.as_str())],
+        }
+    }
+
+    /// Promises about so many bookings were kept.
+    pub(super) fn delivered(&self, bookings: usize) {
+        self.delivered.add(bookings as u64, &self.label);
+    }
+
+    /// A portion was not delivered.
+    pub(super) fn failed(&self) {
+        self.failures.add(1, &self.label);
+    }
+
+    /// A promise about so many bookings was put aside.
+    pub(super) fn put_aside(&self, bookings: usize) {
+        self.parkings.add(bookings as u64, &self.label);
+    }
+
+    /// Promises about so many bookings are parked.
+    pub(super) fn parked(&self, bookings: u64) {
+        self.parked.record(bookings, &self.label);
+    }
+}

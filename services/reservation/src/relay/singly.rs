@@ -1,0 +1,169 @@
+//! Row by row: what is done when a portion is refused, and not because somebody is away.
+//!
+//! Every row that can be delivered is. One that cannot is split in two, again and again, until the bookings that are at
+//! fault stand alone; these are parked (`store/parked.rs`), visibly, and come back into the outbox every few minutes. The
+//! sweep settles holds whose timers or verdicts are parked; events wait for people.
+
+use std::{error::Error as StdError, iter, panic::AssertUnwindSafe, time::Duration};
+
+use futures::FutureExt as _;
+use postgres::UnitOfWork;
+use sqlx::PgConnection;
+
+use super::{PORTION, Relay, delivery::DeliveryError};
+use crate::{
+    error::Error,
+    store::{
+        outbox::{self, Kind},
+        parked,
+    },
+};
+
+/// How long a parked row rests before it is tried again.
+const REST: Duration = Duration::from_mins(5);
+
+impl Relay {
+    /// Does a unit of work in which a row may turn out to be such that reading it panics.
+    pub(super) async fn attempt<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
+    where
+        W: UnitOfWork<Error = DeliveryError>,
+    {
+        // Unwind safe: the transaction is rolled back as it is dropped, and nothing else is kept.
+        let attempt = AssertUnwindSafe(postgres::transact(&self.pool, work)).catch_unwind();
+        attempt.await.unwrap_or(Err(DeliveryError::Panicked))
+    }
+
+    /// Delivers the oldest rows one by one, and puts aside what is at fault. Answers whether that led anywhere: something
+    /// was delivered, or can be told apart now.
+    pub(super) async fn singly(&self) -> Result<bool, DeliveryError> {
+        let ids = outbox::list(&mut *self.pool.acquire().await?, self.kind, PORTION.rows).await?;
+        let mut progress = false;
+        for outbox_id in ids {
+            match self.attempt(&One { relay: self, outbox_id }).await {
+                Ok(bookings) => {
+                    self.metrics.delivered(bookings);
+                    progress |= bookings > 0;
+                }
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => progress |= self.put_aside(outbox_id, &with_causes(&error)).await?,
+            }
+        }
+        Ok(progress)
+    }
+
+    /// Splits a row, or parks it where there is nothing to split. Answers whether it was split.
+    async fn put_aside(&self, outbox_id: i64, failure: &str) -> Result<bool, DeliveryError> {
+        match self.attempt(&Split { outbox_id }).await {
+            Ok(true) => return Ok(true),
+            Err(error) if error.is_outage() => return Err(error),
+            // Not even that can be done with it.
+            Ok(false) | Err(_) => {}
+        }
+        if let Some(bookings) = self.attempt(&Park { outbox_id, failure }).await? {
+            let kind = self.kind.as_str();
+            tracing::error!(kind, outbox_id, bookings, failure, "a promise that is refused is parked");
+            self.metrics.put_aside(bookings);
+        }
+        Ok(false)
+    }
+
+    /// Gives the parked rows that have rested back to the outbox, and tells how much is parked. What fails is done next
+    /// time.
+    pub(super) async fn look_at_parked(&self) {
+        match postgres::transact(&self.pool, &GiveBack { kind: self.kind }).await {
+            Ok((returned, bookings)) => {
+                if returned > 0 {
+                    tracing::info!(
+                        kind = self.kind.as_str(),
+                        rows = returned,
+                        "parked promises are tried again"
+                    );
+                }
+                self.metrics.parked(bookings);
+            }
+            Err(error) => {
+                let error: &dyn StdError = &error;
+                tracing::warn!(kind = self.kind.as_str(), error, "parked promises could not be looked at");
+            }
+        }
+    }
+}
+
+/// Delivers one row. Answers how many bookings it was about.
+struct One<'a> {
+    relay: &'a Relay,
+    outbox_id: i64,
+}
+
+impl UnitOfWork for One<'_> {
+    type Output = usize;
+    type Error = DeliveryError;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<usize, DeliveryError> {
+        let Some(row) = outbox::take_one(conn, self.outbox_id).await? else { return Ok(0) };
+        self.relay.to.deliver(std::slice::from_ref(&row)).await?;
+        Ok(row.booking_ids.len())
+    }
+}
+
+/// Splits a row. Answers whether there was anything to split; a row that somebody else has in hand counts as split.
+struct Split {
+    outbox_id: i64,
+}
+
+impl UnitOfWork for Split {
+    type Output = bool;
+    type Error = DeliveryError;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<bool, DeliveryError> {
+        match parked::lock(conn, self.outbox_id).await? {
+            None => Ok(true),
+            Some(0 | 1) => Ok(false),
+            Some(bookings) => {
+                parked::split(conn, self.outbox_id, bookings / 2).await?;
+                Ok(true)
+            }
+        }
+    }
+}
+
+/// Parks a row. Answers about how many bookings it was, if it was still there.
+struct Park<'a> {
+    outbox_id: i64,
+    failure: &'a str,
+}
+
+impl UnitOfWork for Park<'_> {
+    type Output = Option<usize>;
+    type Error = DeliveryError;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Option<usize>, DeliveryError> {
+        let bookings = parked::lock(conn, self.outbox_id).await?;
+        if bookings.is_some() {
+            parked::park(conn, self.outbox_id, self.failure).await?;
+        }
+        Ok(bookings)
+    }
+}
+
+/// Gives back what has rested. Answers how many rows, and about how many bookings those are that stay.
+struct GiveBack {
+    kind: Kind,
+}
+
+impl UnitOfWork for GiveBack {
+    type Output = (u64, u64);
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<(u64, u64), Error> {
+        let returned = parked::give_back(conn, self.kind, REST).await?;
+        let bookings = parked::count(conn, self.kind).await?;
+        Ok((returned, u64::try_from(bookings).unwrap_or_default()))
+    }
+}
+
+/// An error with its causes, in one line.
+fn with_causes(error: &DeliveryError) -> String {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
+}
