@@ -50,10 +50,11 @@ test: ## Format, lint, check and run all tests, against servers that it starts i
 	$(call step,format,cargo fmt --all --check)
 	$(call step,buf lint,$(BUF) lint)
 	$(call step,dependencies (cargo deny),if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo '    skipped: cargo-deny is not installed'; fi)
-	$(call step,build,cargo build --locked --workspace --all-targets)
+	$(call step,build (with failpoints),cargo build --locked --workspace --all-targets --features failpoints)
 	$(call step,sqlx data,$(TARGET)/debug/holdfast sqlx check)
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
-	$(call step,tests,$(TARGET)/debug/holdfast with-postgres -- cargo test --locked --workspace)
+	$(call step,clippy (with failpoints),cargo clippy --locked --workspace --all-targets --features failpoints -- -D warnings)
+	$(call step,tests,$(TARGET)/debug/holdfast with-postgres -- cargo test --locked --workspace --features failpoints)
 
 check: ## Format, clippy and the tests that need no servers: the fast loop
 	@scripts/install.sh toolchain

@@ -5,6 +5,8 @@
 
 #![expect(clippy::missing_panics_doc, reason = "what helps a test fails it by panicking")]
 
+mod acknowledged;
+mod armed;
 mod audit;
 mod bookings;
 mod books;
@@ -20,6 +22,8 @@ mod traffic;
 mod wait;
 mod world;
 
+pub use acknowledged::{Acknowledged, insist, passes};
+pub use armed::Armed;
 pub use audit::Findings;
 pub use bookings::{Record, customer, fresh_id, seat, state_of, times, units};
 pub use books::Stock;

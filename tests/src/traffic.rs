@@ -1,7 +1,6 @@
 //! Traffic: customers who hold, pay, cancel, refund and walk away, and try again whatever happens meanwhile.
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -14,16 +13,11 @@ use proto::{
     catalog::{Product, SeatMap},
     reservation::{Booking, CreateBookingRequest, Line},
 };
-use sqlx::Row as _;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::{Code, Status};
-use uuid::Uuid;
+use tonic::Status;
 
-use crate::{PATIENCE, World, customer, eventually, fresh_id, seat, state_of, units, when};
-
-/// The states that bookings were acknowledged to be in, in their order.
-type Acknowledged = HashMap<Uuid, Vec<&'static str>>;
+use crate::{Acknowledged, PATIENCE, World, customer, eventually, fresh_id, passes, seat, units, when};
 
 /// Reasons that a customer may hear: somebody else was faster, or the time was up.
 const REFUSALS: [&str; 5] =
@@ -56,7 +50,7 @@ impl Traffic {
                 goods: goods.clone(),
                 dice: Dice(seed),
                 answered: Arc::clone(&answered),
-                acknowledged: Acknowledged::new(),
+                acknowledged: Acknowledged::default(),
             };
             set.spawn(customer.work(stop.clone()));
         }
@@ -76,27 +70,11 @@ impl Traffic {
     /// Sends the customers home, and checks that everything that was acknowledged is on record.
     pub async fn finish(mut self, world: &World) {
         self.stop.cancel();
-        let mut acknowledged = Acknowledged::new();
+        let mut acknowledged = Acknowledged::default();
         while let Some(customer) = self.customers.join_next().await {
             acknowledged.extend(customer.expect("a customer heard nothing that may not be said"));
         }
-        let ids: Vec<Uuid> = acknowledged.keys().copied().collect();
-        let rows = sqlx::query(
-            "select booking_id, array_agg(to_state order by sequence) as path
-             from booking_history where booking_id = any($1) group by booking_id",
-        )
-        .bind(&ids)
-        .fetch_all(&mut world.reservation_database().await)
-        .await
-        .expect("the history can be read");
-        let paths: HashMap<Uuid, Vec<String>> =
-            rows.iter().map(|row| (row.get("booking_id"), row.get("path"))).collect();
-        for (id, states) in acknowledged {
-            let path = paths.get(&id).unwrap_or_else(|| panic!("booking {id} is lost; it was {states:?}"));
-            let mut steps = path.iter();
-            let kept = states.iter().all(|state| steps.by_ref().any(|step| step == state));
-            assert!(kept, "booking {id} was acknowledged as {states:?}; its history is {path:?}");
-        }
+        acknowledged.assert_kept(world).await;
     }
 }
 
@@ -176,21 +154,22 @@ impl Customer {
 
     /// Makes a call until it has an answer. True if that is a success.
     async fn insist(&mut self, id: &str, step: &Step) -> bool {
-        loop {
+        let answer = loop {
             match step.take(&self.world, id).await {
-                Ok(booking) => {
-                    let id = Uuid::try_parse(&booking.booking_id).expect("a booking's id is a UUID");
-                    self.acknowledged.entry(id).or_default().push(state_of(&booking));
-                    self.answered.fetch_add(1, Ordering::Relaxed);
-                    return true;
-                }
                 Err(status) if passes(&status) => sleep(Duration::from_millis(50)).await,
-                Err(status) => {
-                    let reason = reason_of(&status);
-                    assert!(REFUSALS.contains(&&*reason), "a customer was told {status:?}");
-                    self.answered.fetch_add(1, Ordering::Relaxed);
-                    return false;
-                }
+                answer => break answer,
+            }
+        };
+        self.answered.fetch_add(1, Ordering::Relaxed);
+        match answer {
+            Ok(booking) => {
+                self.acknowledged.note(&booking);
+                true
+            }
+            Err(status) => {
+                let reason = reason_of(&status);
+                assert!(REFUSALS.contains(&&*reason), "a customer was told {status:?}");
+                false
             }
         }
     }
@@ -218,16 +197,6 @@ impl Step {
             Self::Cancel => world.cancel(id).await,
             Self::Refund => world.refund(id).await,
         }
-    }
-}
-
-/// Whether trying again is the thing to do: what the call did, if anything, is unknown.
-fn passes(status: &Status) -> bool {
-    match status.code() {
-        Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => true,
-        // How tonic's client reports a connection that broke, and its own timeout.
-        Code::Cancelled | Code::Unknown => reason_of(status).is_empty(),
-        _ => false,
     }
 }
 

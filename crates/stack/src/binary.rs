@@ -46,7 +46,7 @@ fn build_command(dir: &Path) -> &'static str {
     if dir.ends_with("release") {
         "cargo build --workspace --bins --release"
     } else {
-        "cargo build --workspace --all-targets"
+        "cargo build --workspace --all-targets --features failpoints"
     }
 }
 
@@ -74,6 +74,6 @@ mod tests {
     #[test]
     fn a_missing_program_is_reported_with_the_command_that_builds_it() {
         let error = binary("no-such-program").expect_err("is not there").to_string();
-        assert!(error.contains("cargo build --workspace --all-targets"), "{error}");
+        assert!(error.contains("cargo build --workspace --all-targets --features failpoints"), "{error}");
     }
 }

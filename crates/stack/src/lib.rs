@@ -15,7 +15,8 @@
 //! }
 //! ```
 //!
-//! The calls block and need no runtime. The services' programs must have been built: `cargo build --workspace --all-targets`.
+//! The calls block and need no runtime. The services' programs must have been built: `cargo build --workspace --all-targets
+//! --features failpoints`, as `make test` does.
 
 mod binary;
 mod home;

@@ -152,9 +152,16 @@ impl Service {
 
     /// Starts it on its ports without waiting for anything.
     pub fn spawn(&self) -> Result<()> {
+        self.spawn_with(&[])
+    }
+
+    /// As [`Self::spawn`], with further environment variables for this start only.
+    pub fn spawn_with(&self, env: &[(&str, &str)]) -> Result<()> {
         let mut running = self.process();
         ensure!(running.is_none(), "{} runs already", self.name());
-        let process = Process::spawn(self.command(), &self.log()?)?;
+        let mut command = self.command();
+        command.envs(env.iter().copied());
+        let process = Process::spawn(command, &self.log()?)?;
         self.home.watch(&process, self.home.end_signal(Signal::TERM))?;
         *running = Some(process);
         Ok(())

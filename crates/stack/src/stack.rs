@@ -77,6 +77,13 @@ impl Stack {
         )
     }
 
+    /// Runs the subcommand `migrate` of a service, with further environment variables.
+    pub fn migrate_with(&self, kind: ServiceKind, env: &[(&str, &str)]) -> Result<()> {
+        let mut all = self.service_env(kind);
+        all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Service::migrate(&self.home, kind, &all)
+    }
+
     /// Its folder.
     #[must_use]
     pub fn home(&self) -> &Arc<Home> {

@@ -1,6 +1,6 @@
 //! The whole system, driven through real clients against real servers: PostgreSQL, RabbitMQ and the three services.
 //!
-//! Needs the services built (`cargo build --workspace --all-targets`). Tests that break nothing share one stack; those that do
+//! Needs the services built (`cargo build --workspace --all-targets --features failpoints`). Tests that break nothing share one stack; those that do
 //! start one each. `HOLDFAST_KEEP=1` keeps the logs.
 
 /// Requests that differ from a good one in one thing: `field: |request| change`, each with the field that it breaks.
@@ -18,6 +18,7 @@ mod discovery;
 mod events;
 mod expiry;
 mod extensions;
+mod failpoints;
 mod faults_broker;
 mod faults_database;
 mod faults_services;
