@@ -99,6 +99,12 @@ steps! {
     RelaySettlesTaken "relay.settles.taken" in Reservation: "Settlements are deleted from the outbox, uncommitted; the catalog has not heard.";
     RelaySettlesDelivered "relay.settles.delivered" in Reservation: "The catalog has settled them; their deletion is uncommitted.";
     RelaySettlesDeleted "relay.settles.deleted" in Reservation: "Their deletion is committed.";
+    // A portion that was refused: its rows one by one, those at fault apart from the others.
+    RelayOneTaken "relay.one.taken" in Reservation: "One row is deleted from the outbox, uncommitted; nobody has heard.";
+    RelayOneDelivered "relay.one.delivered" in Reservation: "It is delivered; its deletion is uncommitted.";
+    RelayOneSplit "relay.one.split" in Reservation: "A refused row is made two, uncommitted.";
+    RelayOneParked "relay.one.parked" in Reservation: "A refused row is moved to where such rows are parked, uncommitted.";
+    RelayParkedReturned "relay.parked.returned" in Reservation: "Rested rows are back in the outbox, uncommitted.";
 
     // Publishing, by the relay and by whoever parks a timer again.
     PublishSent "publish.sent" in Reservation, Expirer: "Messages are written to RabbitMQ; none is confirmed.";

@@ -118,6 +118,31 @@ async fn the_sweep_settles_what_is_overdue_and_puts_off_what_is_not_due() {
     bench.stop().await;
 }
 
+/// They are asked about together; the one that is refused fails the question, and then itself alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_is_refused_does_not_keep_the_sweep_from_settling_its_neighbours() {
+    let bench = Bench::new(Span::ZERO).await;
+    let holds: Vec<_> = (0..7).map(|_| bench.hold(-5_000)).collect();
+    let bad = &holds[3].key;
+    bench.services.refuse(bad);
+    bench.services.set_overdue(&holds.iter().map(|hold| hold.key.clone()).collect::<Vec<_>>());
+    let mut settled: Vec<_> = bench.settled(6).await.into_iter().map(|(key, _)| key.booking_id).collect();
+    settled.sort_unstable();
+    let mut good: Vec<_> = holds
+        .iter()
+        .map(|hold| &hold.key)
+        .filter(|key| *key != bad)
+        .map(|key| key.booking_id.clone())
+        .collect();
+    good.sort_unstable();
+    assert_eq!(settled, good);
+    // It is asked about again with every sweep, and so is whatever comes to be overdue beside it.
+    let later = bench.hold(-5_000);
+    bench.services.set_overdue(&[bad.clone(), later.key.clone()]);
+    assert_eq!(bench.settled(7).await[6].0, later.key);
+    bench.stop().await;
+}
+
 fn amqp_body(timer: &amqp::Timer) -> Vec<u8> {
     use prost::Message as _;
     let hold = proto::events::HoldTimer {

@@ -6,6 +6,7 @@
 
 use std::{error::Error as StdError, iter, panic::AssertUnwindSafe, time::Duration};
 
+use failpoint::{Step, reach};
 use futures::FutureExt as _;
 use postgres::UnitOfWork;
 use sqlx::PgConnection;
@@ -101,7 +102,9 @@ impl UnitOfWork for One<'_> {
 
     async fn run(&self, conn: &mut PgConnection) -> Result<usize, DeliveryError> {
         let Some(row) = outbox::take_one(conn, self.outbox_id).await? else { return Ok(0) };
+        reach(Step::RelayOneTaken).await?;
         self.relay.to.deliver(std::slice::from_ref(&row)).await?;
+        reach(Step::RelayOneDelivered).await?;
         Ok(row.booking_ids.len())
     }
 }
@@ -121,6 +124,7 @@ impl UnitOfWork for Split {
             Some(0 | 1) => Ok(false),
             Some(bookings) => {
                 parked::split(conn, self.outbox_id, bookings / 2).await?;
+                reach(Step::RelayOneSplit).await?;
                 Ok(true)
             }
         }
@@ -141,6 +145,7 @@ impl UnitOfWork for Park<'_> {
         let bookings = parked::lock(conn, self.outbox_id).await?;
         if bookings.is_some() {
             parked::park(conn, self.outbox_id, self.failure).await?;
+            reach(Step::RelayOneParked).await?;
         }
         Ok(bookings)
     }
@@ -157,6 +162,9 @@ impl UnitOfWork for GiveBack {
 
     async fn run(&self, conn: &mut PgConnection) -> Result<(u64, u64), Error> {
         let returned = parked::give_back(conn, self.kind, REST).await?;
+        if returned > 0 {
+            reach(Step::RelayParkedReturned).await?;
+        }
         let bookings = parked::count(conn, self.kind).await?;
         Ok((returned, u64::try_from(bookings).unwrap_or_default()))
     }

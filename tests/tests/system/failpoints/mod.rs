@@ -3,7 +3,9 @@
 //!
 //! Needs services with failpoints: `cargo build --workspace --all-targets --features failpoints`.
 
+mod between_commits;
 mod changes;
 mod lives;
 mod migrations;
+mod refused;
 mod steps;

@@ -49,10 +49,11 @@ async fn walk(program: Program, part: impl Fn(Step) -> bool) {
     stack.assert_sound();
 }
 
-/// The others are walked in `changes` and `migrations`.
+/// The others are walked in `changes`, `migrations` and `refused`.
 fn steps_of(program: Program) -> impl Iterator<Item = Step> {
     let steps = Step::ALL.iter().copied().filter(move |step| step.programs().contains(&program));
-    steps.filter(|step| !["migrate.", "change."].iter().any(|unit| step.name().starts_with(unit)))
+    let elsewhere = ["migrate.", "change.", "relay.one.", "relay.parked."];
+    steps.filter(move |step| !elsewhere.iter().any(|unit| step.name().starts_with(unit)))
 }
 
 fn is_relayed(step: Step) -> bool {
