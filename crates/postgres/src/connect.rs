@@ -37,7 +37,8 @@ const INVALID_CATALOG_NAME: &str = "3D000";
 pub async fn connect(config: &DatabaseConfig, stop: &CancellationToken) -> anyhow::Result<PgPool> {
     let servers = config.serving()?;
     let (index, first) = await_server(&servers, stop).await?;
-    first.close().await.context("close the first connection")?;
+    // It has shown that there is a server. The server may be away again by now: the pool will wait for it.
+    let _ = timeout(RELEASE_TIMEOUT, first.close()).await;
     let options = PgPoolOptions::new()
         .max_connections(config.database_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
