@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo test check model fmt sqlx tools clean
+.PHONY: help up down status logs psql demo chaos test check fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -45,6 +45,11 @@ psql: $(HOLDFAST) ## Open psql on the catalog's database (DB=reservation: on the
 demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, and show it
 	@$(HOLDFAST) demo
 
+chaos: ## Break everything at random, and prove that nothing is lost (DURATION=30m SEED=1)
+	@scripts/install.sh toolchain servers
+	$(call step,building (release; the first time takes minutes),cargo build --release --locked --workspace --bins)
+	@$(TARGET)/release/chaos --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(CHAOS_OPTIONS)
+
 test: ## Format, lint, check and run all tests, against servers that it starts itself
 	@scripts/install.sh toolchain servers buf grpcurl
 	$(call step,format,cargo fmt --all --check)
@@ -61,11 +66,6 @@ check: ## Format, clippy and the tests that need no servers: the fast loop
 	$(call step,format,cargo fmt --all)
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
 	$(call step,unit tests,cargo test --locked --workspace --lib)
-
-model: ## Search the model of the protocol, larger worlds than the tests do, and print what was found
-	@scripts/install.sh toolchain
-	$(call step,building the model,cargo build --release --locked --package model --example model)
-	@$(TARGET)/release/examples/model
 
 sqlx: ## Write services/*/.sqlx anew, after a change of a query or a migration
 	@scripts/install.sh toolchain servers

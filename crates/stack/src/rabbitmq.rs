@@ -203,7 +203,8 @@ impl RabbitMq {
     /// Whether it answers as an AMQP 0-9-1 server: the listener opens last, when the node is up.
     fn is_ready(&self) -> bool {
         let greet = || -> std::io::Result<u8> {
-            let limit = Duration::from_secs(1);
+            // It looks up the name of its host first, which on a busy machine takes seconds: asking again would only add to it.
+            let limit = Duration::from_secs(20);
             let mut stream = TcpStream::connect_timeout(&port::loopback(self.ports.amqp), limit)?;
             stream.set_read_timeout(Some(limit))?;
             stream.write_all(b"AMQP\x00\x00\x09\x01")?;

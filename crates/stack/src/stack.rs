@@ -217,8 +217,12 @@ impl Stack {
                     "HOLDFAST_DATABASE_URL" => self.servers.databases(),
                     // The catalog has no use for the broker.
                     "HOLDFAST_AMQP_URL" if kind != ServiceKind::Catalog => self.servers.brokers(),
-                    "HOLDFAST_CATALOG_URL" => self.callee(ServiceKind::Catalog, replica),
-                    "HOLDFAST_RESERVATION_URL" => self.callee(ServiceKind::Reservation, replica),
+                    "HOLDFAST_CATALOG_URL" if kind != ServiceKind::Catalog => {
+                        self.callee(ServiceKind::Catalog, replica)
+                    }
+                    "HOLDFAST_RESERVATION_URL" if kind == ServiceKind::Expirer => {
+                        self.callee(ServiceKind::Reservation, replica)
+                    }
                     _ => Vec::new(),
                 };
                 for (to, upstream) in callees {

@@ -1,0 +1,204 @@
+//! A run from beginning to end: start, load, faults, healing, proof.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use rand::random;
+use stack::ServiceKind;
+use system_tests::World;
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::books::{self, Books};
+use crate::checker::{self, Evidence, Rule, Violation};
+use crate::clients::Market;
+use crate::conductor::Conductor;
+use crate::evidence;
+use crate::goods::Goods;
+use crate::history::Life;
+use crate::lag::Lags;
+use crate::onlookers::{Onlooker, Sights};
+use crate::options::Options;
+use crate::plan;
+use crate::report::{Report, millis};
+use crate::site::Site;
+use crate::time::{Clock, Time};
+
+/// How often progress is told.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// How long everything may take to be ready, once it is mended.
+const READY_LIMIT: Duration = Duration::from_mins(1);
+/// How long clients may take for what they have begun, once everything is ready.
+const CLOSING_LIMIT: Duration = Duration::from_secs(30);
+/// How long it may take until nothing is left to be done, after that.
+const QUIET_LIMIT: Duration = Duration::from_mins(2);
+/// By how much the clients' clock and the databases' may always differ.
+const TOLERANCE: Duration = Duration::from_millis(10);
+
+/// Runs it all; ends early, but in order, when `stop` is cancelled.
+pub async fn run(options: &Options, stop: CancellationToken) -> Result<Report> {
+    let seed = options.seed.unwrap_or_else(random);
+    println!("seed {seed}");
+    let site = spawn_blocking(|| Site::start(|part, took| println!("{part} ({:.1} s)", took.as_secs_f64())));
+    let site = Arc::new(site.await??);
+    let report = run_on(options, seed, &site, stop).await;
+    if report.is_err() {
+        evidence::keep_logs(options, seed, &site)?;
+    }
+    report
+}
+
+async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: CancellationToken) -> Result<Report> {
+    let world = World::of(site.stack());
+    let clock = Clock::start();
+    let goods = Goods::create(&world).await;
+    let market = Market::new(goods, clock, Duration::from_millis(options.think_ms));
+    let planned = plan::plan(seed, options.duration, site.shape());
+    println!("{} faults are planned in {} s", planned.len(), options.duration.as_secs());
+
+    let storm = CancellationToken::new();
+    let conductor = Conductor::new(Arc::clone(site), clock, storm.clone());
+    let mut clients = market.admit(options.clients, seed, &site.urls(ServiceKind::Reservation))?;
+    let onlookers = site.urls(ServiceKind::Catalog);
+    let onlookers = onlookers
+        .iter()
+        .map(|url| Onlooker::start(url, Arc::clone(&market.goods), market.closing.clone()))
+        .collect::<Result<Vec<_>>>()?;
+    let watching = tokio::spawn(conductor.clone().watch());
+    let telling = tokio::spawn(tell(market.clone(), conductor.clone()));
+
+    let started = Instant::now();
+    let breaking = tokio::spawn({
+        let conductor = conductor.clone();
+        async move { conductor.conduct(&planned).await }
+    });
+    tokio::select! {
+        () = sleep(options.duration) => {}
+        () = stop.cancelled() => println!("stopping early"),
+    }
+    storm.cancel();
+    breaking.await??;
+    watching.await??;
+    let took = started.elapsed();
+    println!("everything is mended");
+    let ready = Arc::clone(site);
+    spawn_blocking(move || ready.await_ready(READY_LIMIT)).await??;
+    let end = clock.now();
+    send_home(&market, &mut clients).await?;
+    telling.abort();
+
+    let mut sights = Sights::default();
+    for onlooker in onlookers {
+        let Sights { reads, violations } = onlooker.ask().await?;
+        sights.reads += reads;
+        sights.violations.extend(violations);
+    }
+    let report = Report {
+        seed,
+        seconds: took.as_secs(),
+        clients: options.clients,
+        unknown_attempts: market.tally.unknown_attempts.load(Ordering::Relaxed),
+        reads: sights.reads,
+        violations: sights.violations,
+        ..Report::default()
+    };
+    let proof = Proof { site, world: &world, market: &market, conductor: &conductor, end };
+    let lives = market.lives();
+    let report = proof.complete(report, &lives).await?;
+    evidence::keep(options, site, &report, &lives)?;
+    Ok(report)
+}
+
+/// Tells every few seconds how it goes.
+async fn tell(market: Market, conductor: Conductor) {
+    let mut ticks = interval(PROGRESS);
+    let mut before = 0;
+    loop {
+        ticks.tick().await;
+        let answered = market.tally.answered.load(Ordering::Relaxed);
+        println!(
+            "[{:7.1} s] {} calls answered, {} attempts unknown, {} calls/s; broken: {}",
+            market.clock.elapsed().as_secs_f64(),
+            answered,
+            market.tally.unknown_attempts.load(Ordering::Relaxed),
+            (answered - before) / PROGRESS.as_secs(),
+            conductor.active().join(", ")
+        );
+        before = answered;
+    }
+}
+
+/// Lets clients finish what they have begun; what takes too long stays unknown.
+async fn send_home(market: &Market, clients: &mut JoinSet<()>) -> Result<()> {
+    market.closing.cancel();
+    let leaving = async {
+        while let Some(left) = clients.join_next().await {
+            left.context("a client failed")?;
+        }
+        anyhow::Ok(())
+    };
+    if let Ok(left) = timeout(CLOSING_LIMIT, leaving).await {
+        return left;
+    }
+    market.over.cancel();
+    while let Some(left) = clients.join_next().await {
+        left.context("a client failed")?;
+    }
+    Ok(())
+}
+
+/// What the proof goes by.
+struct Proof<'a> {
+    site: &'a Site,
+    world: &'a World,
+    market: &'a Market,
+    conductor: &'a Conductor,
+    end: Time,
+}
+
+impl Proof<'_> {
+    /// Waits until all is quiet; then checks everything.
+    async fn complete(&self, mut report: Report, lives: &[Life]) -> Result<Report> {
+        let waiting = Instant::now();
+        let left = books::await_quiet(self.world, QUIET_LIMIT).await?;
+        report.settled_ms = millis(waiting.elapsed());
+        println!("quiet after {} ms; checking {} bookings", report.settled_ms, lives.len());
+        report.violations.extend(left.into_iter().map(|text| about(Rule::EverythingSettles, text)));
+        report.violations.extend(self.audit().await);
+        let books = Books::read(self.world, &self.market.goods, lives.iter().map(|life| life.id)).await?;
+        let drift = self.market.clock.drift();
+        report.drift_ms = millis(drift);
+        let on_hand: Vec<i64> = self.market.goods.products.iter().map(|product| product.on_hand).collect();
+        let tolerance = TOLERANCE + drift;
+        let evidence = Evidence { lives, books: &books, on_hand: &on_hand, tolerance };
+        report.violations.extend(checker::check(&evidence));
+        report.violations.extend(
+            evidence::defects(self.site.stack())?.into_iter().map(|text| about(Rule::ServicesAreSound, text)),
+        );
+        let ended = self.conductor.ended().into_iter().map(|name| format!("{name} ended by itself"));
+        report.violations.extend(ended.map(|text| about(Rule::ServicesAreSound, text)));
+        let faults = self.conductor.happened();
+        report.lag = Lags::of(&books, &faults, self.end);
+        Ok(report.count(lives, &books, &faults))
+    }
+
+    /// Both databases, against each other.
+    async fn audit(&self) -> Option<Violation> {
+        let world = self.world.clone();
+        let audit = move || Handle::current().block_on(world.assert_settles());
+        let failure = spawn_blocking(audit).await.err()?;
+        let text = failure.try_into_panic().map_or_else(
+            |error| error.to_string(),
+            |panicked| panicked.downcast_ref::<String>().cloned().unwrap_or_else(|| "it failed".to_owned()),
+        );
+        Some(about(Rule::TheAuditAgrees, text))
+    }
+}
+
+fn about(rule: Rule, text: String) -> Violation {
+    Violation { rule, booking: None, text }
+}
