@@ -20,7 +20,7 @@ use tracing::Instrument as _;
 
 use crate::{
     CONNECTION_WINDOW_BYTES, DRAIN_LIMIT, Health, STREAM_WINDOW_BYTES, deadline,
-    health_service::HealthService, observe::Call, panic,
+    health_service::HealthService, malformed, observe::Call, panic,
 };
 
 /// Calls in flight on one connection; a client with more waits.
@@ -94,7 +94,8 @@ fn described(health: &Health, reflection: &str) -> reflection::Builder<'static> 
 async fn guard(request: Request, next: Next) -> Response {
     let call = Call::begin(request.uri().path(), request.headers());
     let limit = deadline::limit(request.headers());
-    let handler = panic::caught(deadline::within(limit, next.run(request)));
+    let answer = async { malformed::blame_caller(next.run(request).await) };
+    let handler = panic::caught(deadline::within(limit, answer));
     let response = handler.instrument(call.span()).await;
     call.observe(response)
 }

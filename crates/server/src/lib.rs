@@ -1,7 +1,7 @@
 //! Boot, serve, drain: what a Holdfast process does around its own work.
 //!
 //! Every gRPC call passes, from the outside in: the span and the metrics of the call (`observe`), the end of a panic
-//! (`panic`), the deadline (`deadline`). Every process also answers `/livez`, `/readyz` and `/metrics` over HTTP.
+//! (`panic`), the deadline (`deadline`), the blame for what cannot be read (`malformed`). Every process also answers `/livez`, `/readyz` and `/metrics` over HTTP.
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
 mod client;
@@ -11,6 +11,7 @@ mod health;
 mod health_service;
 mod http;
 mod jobs;
+mod malformed;
 mod observe;
 mod panic;
 mod terminate;

@@ -217,6 +217,21 @@ async fn a_panic_fails_one_call_and_the_server_goes_on() {
     end(running).await;
 }
 
+/// INTERNAL is for defects of ours.
+#[tokio::test]
+async fn a_request_that_cannot_be_read_is_the_callers_mistake() {
+    let running = start().await;
+    let codec = tonic_prost::ProstCodec::<prost_types::Duration, ()>::default();
+    let mut client = tonic::client::Grpc::new(server::channel(&running.url, PATIENCE).unwrap());
+    client.ready().await.unwrap();
+    // Its seconds stand where the name of a service, a text, is expected.
+    let request = Request::new(prost_types::Duration { seconds: 7, nanos: 0 });
+    let path = PathAndQuery::from_static("/grpc.health.v1.Health/Check");
+    let error = client.unary(request, path, codec).await.unwrap_err();
+    assert_eq!(error.code(), Code::InvalidArgument);
+    end(running).await;
+}
+
 #[tokio::test]
 async fn a_call_is_counted_by_its_method_and_code() {
     let running = start().await;
