@@ -5,6 +5,7 @@
 use std::{fmt::Display, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
 use sha2::{Digest, Sha256};
 
 use crate::{Violation, Violations};
@@ -13,6 +14,11 @@ use crate::{Violation, Violations};
 pub const DEFAULT_SIZE: u16 = 50;
 /// The most rows of a page; a caller who asks for more gets this many.
 pub const MAX_SIZE: u16 = 1_000;
+/// The most bytes that the rows of a page take, unless it has one row only. Clients refuse messages of more than 4 MiB
+/// unless they are told otherwise.
+pub const MAX_BYTES: usize = 3 << 20;
+/// What a row takes beyond itself: its tag and its length.
+const ROW_OVERHEAD_BYTES: usize = 8;
 
 /// How many rows a page has, 1 to [`MAX_SIZE`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,15 +132,28 @@ impl<K: FromStr + Display> Page<K> {
         i64::from(self.size.get()) + 1
     }
 
-    /// Cuts the fetched rows to the page; with the token of the next page, empty after the last one.
-    pub fn cut<T>(&self, mut rows: Vec<T>, key: impl FnOnce(&T) -> K) -> (Vec<T>, String) {
-        let size = usize::from(self.size.get());
-        if rows.len() <= size {
-            return (rows, String::new());
+    /// Cuts the fetched rows to the page, and to what fits into a message, and encodes them; with the token of the next
+    /// page, empty after the last one.
+    pub fn cut<T, M: Message>(
+        &self,
+        rows: Vec<T>,
+        key: impl Fn(&T) -> K,
+        encode: impl Fn(T) -> M,
+    ) -> (Vec<M>, String) {
+        let (mut page, mut bytes, mut last) = (Vec::with_capacity(rows.len()), 0, None);
+        for row in rows {
+            let row_key = key(&row);
+            let row = encode(row);
+            bytes += row.encoded_len() + ROW_OVERHEAD_BYTES;
+            if let Some(last) = last
+                && (page.len() == usize::from(self.size.get()) || bytes > MAX_BYTES)
+            {
+                return (page, self.token.after(last));
+            }
+            page.push(row);
+            last = Some(row_key);
         }
-        rows.truncate(size);
-        let next = rows.last().map(key).map(|key| self.token.after(key)).unwrap_or_default();
-        (rows, next)
+        (page, String::new())
     }
 }
 
@@ -189,7 +208,8 @@ mod tests {
                 let page = Page::<u32>::parse(Token::new("ListX", &[]), size, &next).unwrap();
                 let start = page.after.map_or(0, |key| key + 1);
                 let limit = usize::try_from(page.limit()).unwrap();
-                let (cut, token) = page.cut(rows.range(start..).take(limit).copied().collect(), |&row| row);
+                let fetched = rows.range(start..).take(limit).copied().collect();
+                let (cut, token) = page.cut(fetched, |&row| row, |row| row);
                 prop_assert!(cut.len() <= usize::try_from(size).unwrap());
                 seen.extend(cut);
                 next = token;
@@ -203,9 +223,33 @@ mod tests {
     fn a_short_page_leads_to_the_next_one() {
         let page = Page::<u32>::parse(Token::new("ListX", &[]), 1_000, "").unwrap().capped(2);
         assert_eq!(page.limit(), 3);
-        let (rows, next) = page.cut(vec![1, 2, 3], |&row| row);
+        let (rows, next) = page.cut(vec![1, 2, 3], |&row| row, |row| row);
         assert_eq!(rows, [1, 2]);
         assert_eq!(Token::new("ListX", &[]).read("page_token", &next), Ok(Some(2)));
+    }
+
+    /// Each row is an encoded text of so many bytes.
+    fn lengths_of_pages(row_bytes: usize) -> Vec<usize> {
+        let (mut lengths, mut next) = (Vec::new(), String::new());
+        loop {
+            let page = Page::<u32>::parse(Token::new("ListX", &[]), 1_000, &next).unwrap();
+            let rows = (page.after.map_or(0, |key| key + 1)..10).collect();
+            let (rows, token) = page.cut(rows, |&row| row, |_| "x".repeat(row_bytes));
+            let bytes: usize = rows.iter().map(Message::encoded_len).sum();
+            assert!(bytes <= MAX_BYTES || rows.len() == 1, "{bytes} bytes in {} rows", rows.len());
+            lengths.push(rows.len());
+            next = token;
+            if next.is_empty() {
+                return lengths;
+            }
+        }
+    }
+
+    #[test]
+    fn a_page_is_cut_to_what_clients_take_and_no_row_is_missed() {
+        assert_eq!(lengths_of_pages(1_000_000), [3, 3, 3, 1]);
+        assert_eq!(lengths_of_pages(MAX_BYTES + 1), [1; 10]);
+        assert_eq!(lengths_of_pages(10), [10]);
     }
 
     #[test]

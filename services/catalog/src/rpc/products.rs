@@ -50,11 +50,8 @@ pub(super) async fn list(
 ) -> Result<ListProductsResponse, Error> {
     let page = Page::parse(Token::new("ListProducts", &[]), request.page_size, &request.page_token)?;
     let products = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
-    let (products, next_page_token) = page.cut(products, |product| product.id);
-    Ok(ListProductsResponse {
-        products: products.into_iter().map(convert::to_proto).collect(),
-        next_page_token,
-    })
+    let (products, next_page_token) = page.cut(products, |product| product.id, convert::to_proto);
+    Ok(ListProductsResponse { products, next_page_token })
 }
 
 pub(super) async fn update(

@@ -70,8 +70,7 @@ pub(super) async fn list(
     let page = Page::parse(Token::new("ListSeatMaps", &[]), request.page_size, &request.page_token)?
         .capped(MAX_PAGE);
     let seat_maps = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
-    let (seat_maps, next_page_token) = page.cut(seat_maps, |seat_map| seat_map.id);
-    let seat_maps = seat_maps.into_iter().map(convert::to_proto).collect();
+    let (seat_maps, next_page_token) = page.cut(seat_maps, |seat_map| seat_map.id, convert::to_proto);
     Ok(ListSeatMapsResponse { seat_maps, next_page_token })
 }
 

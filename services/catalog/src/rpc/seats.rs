@@ -30,8 +30,8 @@ pub(super) async fn list(pool: &PgPool, request: &ListSeatsRequest) -> Result<Li
         return Err(Error::SeatMapNotFound(id));
     }
     let seats = store::list(conn, id, state, page.after, page.limit()).await?;
-    let (seats, next_page_token) = page.cut(seats, |seat| seat.position);
-    Ok(ListSeatsResponse { seats: encode(id, seats), next_page_token })
+    let (seats, next_page_token) = page.cut(seats, |seat| seat.position, |seat| convert::to_proto(id, seat));
+    Ok(ListSeatsResponse { seats, next_page_token })
 }
 
 pub(super) async fn update(

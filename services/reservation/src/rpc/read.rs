@@ -40,8 +40,9 @@ pub(super) async fn list_bookings(
     } else {
         bookings::list_of_customer(&mut conn, &customer_id, state, after, limit).await?
     };
-    let (rows, next_page_token) = page.cut(rows, |seen| seen.booking.id.get());
-    Ok(ListBookingsResponse { bookings: rows.iter().map(convert::booking).collect(), next_page_token })
+    let (bookings, next_page_token) =
+        page.cut(rows, |seen| seen.booking.id.get(), |seen| convert::booking(&seen));
+    Ok(ListBookingsResponse { bookings, next_page_token })
 }
 
 pub(super) async fn list_booking_history(
@@ -58,9 +59,7 @@ pub(super) async fn list_booking_history(
     if rows.is_empty() && page.after.is_none() {
         return Err(Error::NotFound(id));
     }
-    let (rows, next_page_token) = page.cut(rows, |entry| entry.sequence);
-    Ok(ListBookingHistoryResponse {
-        entries: rows.iter().map(convert::history_entry).collect(),
-        next_page_token,
-    })
+    let (entries, next_page_token) =
+        page.cut(rows, |entry| entry.sequence, |entry| convert::history_entry(&entry));
+    Ok(ListBookingHistoryResponse { entries, next_page_token })
 }
