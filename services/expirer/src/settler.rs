@@ -32,6 +32,13 @@ struct Ask {
     keys: Vec<HoldKey>,
 }
 
+/// One hold of a question, which is told by its place in the batch.
+struct Single {
+    ask: usize,
+    path: Path,
+    key: HoldKey,
+}
+
 /// A hold that is not due. All others of the question are settled.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NotDue {
@@ -90,42 +97,42 @@ struct Calls {
 }
 
 impl Calls {
-    /// Answers all together. If they are refused, each hold on its own: a bad one does not fail its neighbours.
+    /// Answers all together. If they are refused, by halves, down to single holds: a bad one does not fail its neighbours,
+    /// and does not keep them waiting.
     async fn answer(mut self, asks: Vec<Ask>) -> Vec<Result<Vec<NotDue>, Failure>> {
-        match self.settle(&asks).await {
-            Ok(answers) => answers.into_iter().map(Ok).collect(),
-            Err(failure @ Failure::Defect(_)) if asks.iter().map(|ask| ask.keys.len()).sum::<usize>() > 1 => {
-                tracing::warn!(%failure, "a batch was refused: its holds go one by one");
-                let mut answers = Vec::with_capacity(asks.len());
-                for ask in asks {
-                    answers.push(self.settle_singly(ask).await);
+        let mut answers: Vec<_> = asks.iter().map(|_| Ok(Vec::new())).collect();
+        let keys = |(ask, Ask { path, keys }): (usize, Ask)| {
+            keys.into_iter().map(move |key| Single { ask, path, key })
+        };
+        let mut parts = vec![asks.into_iter().enumerate().flat_map(keys).collect::<Vec<_>>()];
+        while let Some(mut part) = parts.pop() {
+            match self.settle(&part).await {
+                Ok(not_due) => {
+                    for (single, not_due) in part.iter().zip(not_due) {
+                        if let Ok(answer) = &mut answers[single.ask] {
+                            answer.extend(not_due);
+                        }
+                    }
                 }
-                answers
-            }
-            Err(failure) => {
-                tracing::debug!(%failure, "a batch failed");
-                vec![Err(failure); asks.len()]
-            }
-        }
-    }
-
-    /// Every hold of a question on its own; the question fails with the last that fails, and the others are settled.
-    async fn settle_singly(&mut self, ask: Ask) -> Result<Vec<NotDue>, Failure> {
-        let Ask { path, keys } = ask;
-        let (mut not_due, mut failed) = (Vec::new(), None);
-        for key in keys {
-            match self.settle(&[Ask { path, keys: vec![key] }]).await {
-                Ok(answers) => not_due.extend(answers.into_iter().flatten()),
-                Err(failure) => failed = Some(failure),
+                Err(failure @ Failure::Defect(_)) if part.len() > 1 => {
+                    tracing::warn!(%failure, holds = part.len(), "a batch was refused: it goes by halves");
+                    parts.push(part.split_off(part.len() / 2));
+                    parts.push(part);
+                }
+                Err(failure) => {
+                    tracing::debug!(%failure, "a batch failed");
+                    for single in part {
+                        answers[single.ask] = Err(failure.clone());
+                    }
+                }
             }
         }
-        failed.map_or(Ok(not_due), Err)
+        answers
     }
 
     /// Both calls. What the second one did, when it fails, is unknown, and asked again it does no harm.
-    async fn settle(&mut self, asks: &[Ask]) -> Result<Vec<Vec<NotDue>>, Failure> {
-        let holds: Vec<(Path, &HoldKey)> =
-            asks.iter().flat_map(|ask| ask.keys.iter().map(|key| (ask.path, key))).collect();
+    async fn settle(&mut self, asked: &[Single]) -> Result<Vec<Option<NotDue>>, Failure> {
+        let holds: Vec<(Path, &HoldKey)> = asked.iter().map(|single| (single.path, &single.key)).collect();
         let decisions = self.resolve(&holds).await?;
         let answered = Instant::now();
         reach(Step::CarryResolved).await?;
@@ -133,18 +140,13 @@ impl Calls {
         reach(Step::CarrySettled).await?;
         self.measure(&holds, &decisions, &outcomes);
 
-        let mut decided = holds.into_iter().zip(decisions);
-        let answers = asks.iter().map(|ask| {
-            let own = decided.by_ref().take(ask.keys.len());
-            own.filter_map(|((_, key), decision)| match decision {
-                Decision::NotDue { left, expires_at } => {
-                    Some(NotDue { key: key.clone(), expires_at, due_at: answered + left })
-                }
-                Decision::Release(_) | Decision::Commit => None,
-            })
-            .collect()
+        let not_due = holds.into_iter().zip(decisions).map(|((_, key), decision)| match decision {
+            Decision::NotDue { left, expires_at } => {
+                Some(NotDue { key: key.clone(), expires_at, due_at: answered + left })
+            }
+            Decision::Release(_) | Decision::Commit => None,
         });
-        Ok(answers.collect())
+        Ok(not_due.collect())
     }
 
     /// The decision on each hold.

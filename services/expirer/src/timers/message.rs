@@ -1,6 +1,10 @@
 //! One timer message, from its arrival to its acknowledgement.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use amqp::{Delivery, Message, Poison, Timer};
 use failpoint::{Step, reach};
@@ -19,6 +23,9 @@ use crate::{
 
 /// How often a hold is asked about whose question is refused, before its message is put aside.
 const MAX_REFUSALS: usize = 5;
+
+/// No hold lasts longer. A timer that says so would be parked for ever; it is asked about at once.
+const LONGEST: Duration = Duration::from_hours(48);
 
 /// Why a message was not finished.
 enum Unfinished {
@@ -79,10 +86,10 @@ impl Handler {
     async fn finish(&self, timers: Vec<Timer>, traceparent: Option<&str>) -> Result<(), Unfinished> {
         let now = Instant::now();
         let clock = &self.timers.clock;
-        let pending = timers
-            .into_iter()
-            .map(|timer| Pending { left: clock.left(timer.expires_at, now), timer })
-            .collect();
+        let left = |timer: &Timer| clock.left(timer.expires_at, now);
+        let credible = |left: Duration| if left > LONGEST { Duration::ZERO } else { left };
+        let pending =
+            timers.into_iter().map(|timer| Pending { left: credible(left(&timer)), timer }).collect();
         let mut asking = FuturesUnordered::new();
         let mut plan = schedule::plan(pending, &self.timers.lanes);
         loop {
