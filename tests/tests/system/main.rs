@@ -30,6 +30,7 @@ mod late_payments;
 mod paging;
 mod parked_promises;
 mod payments;
+mod poison;
 mod races;
 mod races_with_time;
 mod refused_holds;
