@@ -44,11 +44,18 @@ pub(crate) enum Action {
 /// # Errors
 /// It asks for something that this program does not have.
 pub fn arm(program: Program) -> Result<(), ArmError> {
-    let Ok(text) = env::var(ARM) else { return Ok(()) };
+    env::var(ARM).map_or(Ok(()), |text| arm_as(program, &text))
+}
+
+/// Arms this process as `text` says: what [`arm`] does with the environment.
+///
+/// # Errors
+/// It asks for something that this program does not have.
+pub fn arm_as(program: Program, text: &str) -> Result<(), ArmError> {
     if cfg!(not(feature = "failpoints")) {
         return Err(ArmError::NotBuiltIn);
     }
-    for (step, action) in parse(program, &text)? {
+    for (step, action) in parse(program, text)? {
         set(step, action);
     }
     Ok(())

@@ -14,7 +14,7 @@
 mod arm;
 mod step;
 
-pub use arm::{ARM, ArmError, arm};
+pub use arm::{ARM, ArmError, arm, arm_as};
 pub use step::{Program, Step};
 
 /// A step failed because it was told to.

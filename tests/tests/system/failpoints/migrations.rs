@@ -2,7 +2,7 @@
 
 use failpoint::{ARM, Program, Step};
 use stack::{Options, Schema, ServiceKind, Stack};
-use system_tests::{Outcome, own};
+use system_tests::{Outcome, own, shared};
 use tokio::task::block_in_place;
 
 /// What was migrated, and what the schema is made of.
@@ -45,4 +45,14 @@ async fn a_migration_that_died_or_failed_on_the_way_is_finished_by_the_next() ->
         }
     }
     Ok(())
+}
+
+/// Whoever mistypes the name of a step is not to believe that nothing happens there.
+#[test]
+fn a_program_that_is_told_of_a_step_that_it_does_not_have_refuses_to_start() {
+    for name in ["no.such.step", "due.taken"] {
+        let told = shared().migrate_with(ServiceKind::Catalog, &[(ARM, &format!("{name}=abort"))]);
+        let said = told.expect_err("there is no such step").to_string();
+        assert!(said.contains(&format!("catalog has no failpoint \"{name}\"")), "{said}");
+    }
 }
