@@ -1,6 +1,6 @@
 //! What is on record when everything is over: read through the public API, and what that does not show from the databases.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -10,15 +10,19 @@ use proto::reservation::{Booking, BookingHistoryEntry, ListBookingHistoryRequest
 use sqlx::Row as _;
 use system_tests::World;
 use tokio::time::{Instant, sleep};
-use tonic::Code;
+use tonic::{Code, Status};
 use uuid::Uuid;
 
 use crate::goods::Goods;
 use crate::history::State;
+use crate::refunds;
 use crate::time::Time;
 
 /// How many histories are read at a time.
 const READERS: usize = 32;
+/// How often something is read that cannot be read now, and the pause in between.
+const READS: usize = 100;
+const PAUSE: Duration = Duration::from_millis(100);
 /// The most bookings of a page.
 const PAGE: i32 = 1_000;
 
@@ -88,6 +92,8 @@ pub struct Books {
     pub payments: HashMap<Uuid, (Uuid, Outcome)>,
     /// The holds.
     pub holds: HashMap<Uuid, LastHold>,
+    /// The payments that were announced to be refunded.
+    pub announced: HashSet<Uuid>,
     /// The products, in the order of [`Goods`].
     pub products: Vec<Counts>,
     /// The states of the seats, in the order of [`Goods`].
@@ -96,7 +102,12 @@ pub struct Books {
 
 impl Books {
     /// Reads everything, also the tombstones of these bookings, which no list shows.
-    pub async fn read(world: &World, goods: &Goods, known: impl Iterator<Item = Uuid>) -> Result<Self> {
+    pub async fn read(
+        world: &World,
+        broker: &str,
+        goods: &Goods,
+        known: impl Iterator<Item = Uuid>,
+    ) -> Result<Self> {
         let mut books = Self { bookings: bookings(world).await?, ..Self::default() };
         let unlisted: Vec<Uuid> = known.filter(|id| !books.bookings.contains_key(id)).collect();
         let mut found = stream::iter(unlisted).map(|id| tombstone(world, id)).buffer_unordered(READERS);
@@ -113,6 +124,7 @@ impl Books {
         }
         drop(histories);
         books.payments = payments(world).await?;
+        books.announced = refunds::announced(broker).await?;
         books.holds = holds(world).await?;
         for product in &goods.products {
             let product = world.get_product(&product.product_id).await?;
@@ -161,7 +173,8 @@ async fn bookings(world: &World) -> Result<HashMap<Uuid, Record>> {
     let mut page_token = String::new();
     loop {
         let request = ListBookingsRequest { page_size: PAGE, page_token, ..ListBookingsRequest::default() };
-        let answer = world.bookings.clone().list_bookings(request).await?.into_inner();
+        let answer = insist(async || world.bookings.clone().list_bookings(request.clone()).await).await?;
+        let answer = answer.into_inner();
         for booking in answer.bookings {
             found.insert(booking.booking_id.parse()?, record(&booking)?);
         }
@@ -174,11 +187,24 @@ async fn bookings(world: &World) -> Result<HashMap<Uuid, Record>> {
 
 /// A booking that is not listed: a tombstone, or none.
 async fn tombstone(world: &World, id: Uuid) -> Result<Option<(Uuid, Record)>> {
-    match world.get(&id.to_string()).await {
+    match insist(async || world.get(&id.to_string()).await).await {
         Ok(booking) => Ok(Some((id, record(&booking)?))),
         Err(status) if status.code() == Code::NotFound => Ok(None),
         Err(status) => Err(status.into()),
     }
+}
+
+/// Reads until it is answered: whoever reads everything may be asked to come back later.
+async fn insist<T>(mut read: impl AsyncFnMut() -> Result<T, Status>) -> Result<T, Status> {
+    for _ in 1..READS {
+        match read().await {
+            Err(status) if matches!(status.code(), Code::Unavailable | Code::ResourceExhausted) => {
+                sleep(PAUSE).await;
+            }
+            answer => return answer,
+        }
+    }
+    read().await
 }
 
 fn record(booking: &Booking) -> Result<Record> {
@@ -189,8 +215,8 @@ fn record(booking: &Booking) -> Result<Record> {
 async fn history(world: &World, id: Uuid) -> Result<Vec<Step>> {
     let request =
         ListBookingHistoryRequest { booking_id: id.to_string(), page_size: PAGE, page_token: String::new() };
-    let answer = world.bookings.clone().list_booking_history(request).await?.into_inner();
-    answer.entries.iter().map(step).collect()
+    let answer = insist(async || world.bookings.clone().list_booking_history(request.clone()).await).await?;
+    answer.into_inner().entries.iter().map(step).collect()
 }
 
 fn step(entry: &BookingHistoryEntry) -> Result<Step> {

@@ -17,6 +17,7 @@ pub mod onlookers;
 pub mod options;
 pub mod plan;
 mod purge;
+mod refunds;
 pub mod report;
 pub mod run;
 pub mod site;

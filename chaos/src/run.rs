@@ -24,6 +24,7 @@ use crate::lag::Lags;
 use crate::onlookers::{Onlooker, Sights};
 use crate::options::Options;
 use crate::plan;
+use crate::refunds;
 use crate::report::{Report, millis};
 use crate::site::Site;
 use crate::time::{Clock, Time};
@@ -56,6 +57,7 @@ async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: Cancellati
     let world = World::of(site.stack());
     let clock = Clock::start();
     let goods = Goods::create(&world).await;
+    refunds::keep(&site.stack().rabbitmq().url()).await?;
     let market = Market::new(goods, clock, Duration::from_millis(options.think_ms));
     let planned = plan::plan(seed, options.duration, site.shape());
     println!("{} faults are planned in {} s", planned.len(), options.duration.as_secs());
@@ -169,7 +171,13 @@ impl Proof<'_> {
         println!("quiet after {} ms; checking {} bookings", report.settled_ms, lives.len());
         report.violations.extend(left.into_iter().map(|text| about(Rule::EverythingSettles, text)));
         report.violations.extend(self.audit().await);
-        let books = Books::read(self.world, &self.market.goods, lives.iter().map(|life| life.id)).await?;
+        let books = Books::read(
+            self.world,
+            &self.site.stack().rabbitmq().url(),
+            &self.market.goods,
+            lives.iter().map(|life| life.id),
+        )
+        .await?;
         let drift = self.market.clock.drift();
         report.drift_ms = millis(drift);
         let on_hand: Vec<i64> = self.market.goods.products.iter().map(|product| product.on_hand).collect();

@@ -66,6 +66,10 @@ pub(super) fn once(evidence: &Evidence<'_>, found: &mut Vec<Violation>) {
         if reported.get(payment) != Some(&(*booking, *outcome != Outcome::Failed)) {
             wrong(*booking, format!("payment {payment} ({outcome:?}) was reported otherwise, or never"));
         }
+        if (*outcome == Outcome::RefundDue) != evidence.books.announced.contains(payment) {
+            let announced = evidence.books.announced.contains(payment);
+            wrong(*booking, format!("payment {payment} is {outcome:?}; its refund announced: {announced}"));
+        }
         if *outcome == Outcome::Accepted {
             *accepted.entry(*booking).or_default() += 1;
         }

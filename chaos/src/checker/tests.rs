@@ -63,6 +63,9 @@ impl World {
 
     fn payment(&mut self, number: u128, booking: u128, outcome: Outcome) {
         self.books.payments.insert(id(number), (id(booking), outcome));
+        if outcome == Outcome::RefundDue {
+            self.books.announced.insert(id(number));
+        }
     }
 
     fn broken(&self) -> Vec<Rule> {
@@ -256,6 +259,9 @@ fn a_payment_that_is_recorded_otherwise_than_it_was_answered_is_caught() {
     assert_eq!(world.broken(), [Rule::PaymentsAreKept]);
     world.payment(100, 1, Outcome::RefundDue);
     assert_eq!(world.broken(), []);
+    world.books.announced.clear();
+    assert_eq!(world.broken(), [Rule::PaymentsAreKept]);
+    world.payment(100, 1, Outcome::RefundDue);
     // And one that nobody made.
     world.payment(101, 1, Outcome::RefundDue);
     assert_eq!(world.broken(), [Rule::PaymentsAreKept]);
