@@ -11,6 +11,7 @@ mod audit;
 mod bookings;
 mod books;
 mod counters;
+pub mod fuzz;
 mod goods;
 mod lag;
 mod news;

@@ -23,6 +23,7 @@ mod faults_broker;
 mod faults_database;
 mod faults_services;
 mod frozen_database;
+mod fuzz;
 mod health;
 mod holds;
 mod impatience;

@@ -87,14 +87,14 @@ async fn promises_that_make_no_sense_are_parked_and_stop_no_other() -> Outcome {
     }
     assert_eq!(parkings(stack.reservation()), found.len());
     let metric = "holdfast_outbox_parked_bookings_total";
-    for (kind, bookings) in [("timer", 4.0), ("event", 3.0), ("settle", 3.0)] {
+    for (kind, bookings) in [("timer", 4), ("event", 3), ("settle", 3)] {
         assert_eq!(counted(stack.reservation(), metric, &format!("kind=\"{kind}\"")), bookings, "{kind}");
     }
 
     retry_parked(&stack);
     eventually("they are tried again, and parked again", PATIENCE, async || {
         let again = counted(stack.reservation(), metric, "");
-        when(again >= 20.0, again)
+        when(again >= 20, again)
     })
     .await;
     assert_eq!(parked(&world).await.len(), found.len());
@@ -129,7 +129,7 @@ async fn a_hold_that_the_catalog_cannot_settle_is_parked_alone_and_settled_once_
     .await;
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].0 == "settle" && found[0].1.contains("catalog: Internal"), "{found:#?}");
-    assert_eq!(counted(stack.reservation(), "holdfast_outbox_parked_bookings_total", ""), 1.0);
+    assert_eq!(counted(stack.reservation(), "holdfast_outbox_parked_bookings_total", ""), 1);
 
     set_held(&mut catalog, 4).await;
     retry_parked(&stack);

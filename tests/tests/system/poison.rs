@@ -142,7 +142,7 @@ async fn what_nobody_can_read_is_parked_once_and_timers_among_it_are_on_time() -
 
     queues.await_ready("holds.due", 0).await;
     assert_eq!(queues.ready("holds.parked").await, count);
-    assert_eq!(counted(stack.expirer(), "holdfast_poison_messages_total", ""), f64::from(count));
+    assert_eq!(counted(stack.expirer(), "holdfast_poison_messages_total", ""), u64::from(count));
     assert_eq!(parkings(&stack), poison.len());
     let lag = Lag::of(&stack);
     assert_eq!((lag.by_timer, lag.by_sweep), (held.len() as u64, 0));
@@ -178,7 +178,7 @@ async fn what_reservation_refuses_is_parked_and_whatever_was_asked_with_it_is_se
     for id in strays.iter().chain([&far]) {
         world.await_state(id, BookingState::Expired).await;
     }
-    assert_eq!(counted(stack.expirer(), "holdfast_poison_messages_total", ""), 3.0);
+    assert_eq!(counted(stack.expirer(), "holdfast_poison_messages_total", ""), 3);
     assert_eq!(parkings(&stack), 3);
     world.assert_settles().await;
     Ok(())
