@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo chaos test check fmt sqlx tools clean
+.PHONY: help up down status logs psql demo audit chaos test check fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -44,6 +44,9 @@ psql: $(HOLDFAST) ## Open psql on the catalog's database (DB=reservation: on the
 
 demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, and show it
 	@$(HOLDFAST) demo
+
+audit: $(HOLDFAST) ## Check the invariants across both databases while it runs (ARGS='--format json')
+	@$(HOLDFAST) audit -- $(ARGS)
 
 chaos: ## Break everything at random, and prove that nothing is lost (DURATION=30m SEED=1)
 	@scripts/install.sh toolchain servers

@@ -3,7 +3,9 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// Every file of the API, relative to `proto/`.
-const FILES: [&str; 12] = [
+const FILES: [&str; 15] = [
+    "holdfast/audit/v1/audit.proto",
+    "holdfast/catalog/v1/audit_service.proto",
     "holdfast/catalog/v1/catalog_service.proto",
     "holdfast/catalog/v1/error_reason.proto",
     "holdfast/catalog/v1/hold_service.proto",
@@ -12,6 +14,7 @@ const FILES: [&str; 12] = [
     "holdfast/catalog/v1/product.proto",
     "holdfast/catalog/v1/seat_map.proto",
     "holdfast/events/v1/events.proto",
+    "holdfast/reservation/v1/audit_service.proto",
     "holdfast/reservation/v1/booking.proto",
     "holdfast/reservation/v1/booking_service.proto",
     "holdfast/reservation/v1/error_reason.proto",

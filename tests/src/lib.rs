@@ -7,7 +7,7 @@
 
 mod acknowledged;
 mod armed;
-mod audit;
+mod auditor;
 mod bookings;
 mod books;
 mod counters;
@@ -17,6 +17,7 @@ mod lag;
 mod news;
 mod outcome;
 mod programs;
+mod quiet;
 mod refusal;
 mod stacks;
 mod traffic;
@@ -25,7 +26,7 @@ mod world;
 
 pub use acknowledged::{Acknowledged, insist, passes};
 pub use armed::Armed;
-pub use audit::Findings;
+pub use auditor::{Verdict, audit_program};
 pub use bookings::{Record, customer, fresh_id, seat, state_of, times, units};
 pub use books::Stock;
 pub use counters::counted;
@@ -34,6 +35,7 @@ pub use lag::Lag;
 pub use news::News;
 pub use outcome::{Failed, Outcome};
 pub use programs::{Said, program};
+pub use quiet::Findings;
 pub use refusal::{assert_bad_field, assert_illegal, assert_refused};
 pub use stacks::{OwnStack, hasty, own, shared};
 pub use traffic::Traffic;

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use stack::{Schema, Service, ServiceKind, Stack};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::shared;
+use crate::{PATIENCE, shared};
 
 /// Clients of one stack. To be made inside the runtime of the test that uses them; clones share the connections.
 #[derive(Clone, Debug)]
@@ -25,6 +25,8 @@ pub struct World {
     pub bookings: BookingServiceClient<Channel>,
     /// The reservation service's internal API.
     pub settlement: SettlementServiceClient<Channel>,
+    catalog_url: String,
+    reservation_url: String,
     catalog_database: String,
     reservation_database: String,
 }
@@ -58,19 +60,38 @@ impl World {
         Self {
             bookings: BookingServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel),
+            reservation_url: reservation.url(),
             ..self
         }
     }
 
     fn through(stack: &Stack, catalog: &Service, reservation: &Service) -> Self {
-        let (catalog, reservation) = (channel(&catalog.url()), channel(&reservation.url()));
+        let (catalog_url, reservation_url) = (catalog.url(), reservation.url());
+        let (catalog, reservation) = (channel(&catalog_url), channel(&reservation_url));
         Self {
+            catalog_url,
+            reservation_url,
             catalog: CatalogServiceClient::new(catalog.clone()),
             holds: HoldServiceClient::new(catalog),
             bookings: BookingServiceClient::new(reservation.clone()),
             settlement: SettlementServiceClient::new(reservation),
             catalog_database: stack.database_url(Schema::Catalog),
             reservation_database: stack.database_url(Schema::Reservation),
+        }
+    }
+
+    /// How to audit it: with no tolerance for clocks, as both databases have the same, and with patience for a machine
+    /// that has much else to do.
+    #[must_use]
+    pub fn audit_options(&self) -> audit::Options {
+        let patience_ms = u32::try_from(PATIENCE.as_millis()).expect("it is not that long");
+        audit::Options {
+            catalog_url: self.catalog_url.clone(),
+            reservation_url: self.reservation_url.clone(),
+            clock_tolerance_ms: 0,
+            second_look_ms: patience_ms,
+            patience_ms,
+            ..audit::Options::default()
         }
     }
 

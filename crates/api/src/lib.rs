@@ -1,6 +1,7 @@
 //! What both services say to clients, and how they read what clients say: rich errors, field checks, field masks,
 //! page tokens, times. Holds no rule of the business and touches neither database nor network.
 
+pub mod audit;
 pub mod content;
 pub mod details;
 pub mod field;

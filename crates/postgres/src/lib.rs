@@ -2,6 +2,7 @@
 //!
 //! Knows no table: statements belong to the services.
 
+mod aside;
 mod config;
 mod connect;
 mod error;
@@ -11,6 +12,7 @@ mod servers;
 mod transact;
 mod watch;
 
+pub use aside::{Aside, Turn};
 pub use config::DatabaseConfig;
 pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};

@@ -11,13 +11,16 @@ use std::net::SocketAddr;
 
 pub use error::Error;
 use postgres::DatabaseConfig;
-use proto::catalog::{catalog_service_server::CatalogServiceServer, hold_service_server::HoldServiceServer};
+use proto::catalog::{
+    audit_service_server::AuditServiceServer, catalog_service_server::CatalogServiceServer,
+    hold_service_server::HoldServiceServer,
+};
 use server::{Endpoints, Health, Jobs};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
 
-use crate::rpc::{CatalogRpc, holds::HoldRpc};
+use crate::rpc::{CatalogRpc, audit::AuditRpc, holds::HoldRpc};
 
 /// The schema of the catalog database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/catalog");
@@ -64,8 +67,12 @@ pub enum Subcommand {
 /// # Errors
 /// The database's URL is malformed or it refuses, the accepting of connections failed for good, or a background job died.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
-    let health = Health::new(&[CatalogServiceServer::<CatalogRpc>::NAME, HoldServiceServer::<HoldRpc>::NAME])
-        .require("database");
+    let health = Health::new(&[
+        CatalogServiceServer::<CatalogRpc>::NAME,
+        HoldServiceServer::<HoldRpc>::NAME,
+        AuditServiceServer::<AuditRpc>::NAME,
+    ])
+    .require("database");
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
@@ -77,7 +84,8 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let holds = HoldRpc::new(pool.clone(), config.review_grace_ms.into());
     holds.supervise(&jobs, &background);
     let routes = Routes::new(CatalogServiceServer::new(CatalogRpc::new(pool.clone())))
-        .add_service(HoldServiceServer::new(holds));
+        .add_service(HoldServiceServer::new(holds))
+        .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
     let served = server::serve(endpoints, routes, health, stop).await;
     background.cancel();
     let finished = jobs.finish().await;

@@ -1,5 +1,7 @@
 //! Protobuf to domain and back, nothing else.
 
+pub(crate) mod audit;
+
 use std::collections::HashMap;
 
 use api::{Violation, Violations, field};

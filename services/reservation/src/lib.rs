@@ -21,7 +21,8 @@ use postgres::DatabaseConfig;
 use proto::{
     catalog::hold_service_client::HoldServiceClient,
     reservation::{
-        booking_service_server::BookingServiceServer, settlement_service_server::SettlementServiceServer,
+        audit_service_server::AuditServiceServer, booking_service_server::BookingServiceServer,
+        settlement_service_server::SettlementServiceServer,
     },
 };
 use server::{Endpoints, Health, Jobs, PartState};
@@ -33,7 +34,7 @@ use crate::{
     app::App,
     domain::command::Policy,
     relay::Wake,
-    rpc::{booking_service::BookingRpc, settlement_service::SettlementRpc},
+    rpc::{audit_service::AuditRpc, booking_service::BookingRpc, settlement_service::SettlementRpc},
 };
 
 /// The schema of the reservation database.
@@ -98,6 +99,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let health = Health::new(&[
         BookingServiceServer::<BookingRpc>::NAME,
         SettlementServiceServer::<SettlementRpc>::NAME,
+        AuditServiceServer::<AuditRpc>::NAME,
     ])
     .require("database")
     .inform("broker");
@@ -122,7 +124,8 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
     app.supervise(&jobs, &background);
     let routes = Routes::new(BookingServiceServer::new(BookingRpc(app.clone())))
-        .add_service(SettlementServiceServer::new(SettlementRpc(app)));
+        .add_service(SettlementServiceServer::new(SettlementRpc(app)))
+        .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
     let served = server::serve(endpoints, routes, health, stop).await;
     background.cancel();
     let finished = jobs.finish().await;

@@ -22,12 +22,20 @@ fn grpcurl_lists_and_describes_the_services() {
     for (service, names, message) in [
         (
             shared().reservation(),
-            ["holdfast.reservation.v1.BookingService", "holdfast.reservation.v1.SettlementService"],
+            [
+                "holdfast.reservation.v1.BookingService",
+                "holdfast.reservation.v1.SettlementService",
+                "holdfast.reservation.v1.AuditService",
+            ],
             "holdfast.reservation.v1.Booking",
         ),
         (
             shared().catalog(),
-            ["holdfast.catalog.v1.CatalogService", "holdfast.catalog.v1.HoldService"],
+            [
+                "holdfast.catalog.v1.CatalogService",
+                "holdfast.catalog.v1.HoldService",
+                "holdfast.catalog.v1.AuditService",
+            ],
             "holdfast.catalog.v1.Product",
         ),
     ] {

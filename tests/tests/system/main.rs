@@ -12,6 +12,8 @@ macro_rules! cases {
 
 mod admin_products;
 mod admin_seats;
+mod audit;
+mod audit_damage;
 mod bad_input_bookings;
 mod bad_input_catalog;
 mod discovery;

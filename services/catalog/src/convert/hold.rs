@@ -45,7 +45,8 @@ fn place_request(i: usize, hold: &pb::PlaceHold) -> Result<PlaceRequest, Violati
     Ok(PlaceRequest { key, items, asked_ttl_ms })
 }
 
-fn key(path: &str, key: Option<&pb::HoldKey>) -> Result<HoldKey, Violations> {
+/// The name of a hold.
+pub fn key(path: &str, key: Option<&pb::HoldKey>) -> Result<HoldKey, Violations> {
     let key = field::required(path, key)?;
     let mut bad = Violations::default();
     let booking_id = bad.keep(field::uuid(format_args!("{path}.booking_id"), &key.booking_id));

@@ -1,5 +1,6 @@
 //! Protobuf to domain, with the checks that name bad fields, and domain to protobuf. Nothing else.
 
+pub mod audit;
 pub mod hold;
 pub mod money;
 pub mod product;

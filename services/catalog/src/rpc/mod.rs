@@ -1,5 +1,6 @@
 //! The RPCs: parse, act, encode. One file per resource; `HoldService` is in [`holds`].
 
+pub mod audit;
 pub mod holds;
 
 mod products;

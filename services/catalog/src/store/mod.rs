@@ -2,6 +2,7 @@
 //!
 //! What comes out of a row is a value of the domain; a row that makes no sense is [`Error::Inconsistent`].
 
+pub mod audit;
 pub mod holds;
 pub mod products;
 pub mod seat_maps;

@@ -1,5 +1,6 @@
 //! The gRPC services: parse, act, encode. Errors become statuses in `error.rs` alone.
 
+pub mod audit_service;
 pub mod booking_service;
 pub mod settlement_service;
 

@@ -1,5 +1,6 @@
 //! SQL: one file per table, one function per statement. The caller owns the transaction.
 
+pub mod audit;
 pub mod bookings;
 pub mod create;
 pub mod history;

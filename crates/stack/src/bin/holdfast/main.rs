@@ -1,5 +1,6 @@
 //! The command line behind the Makefile: runs Holdfast on this machine, and what developing it needs.
 
+mod audit;
 mod clean;
 mod client;
 mod demo;
@@ -46,6 +47,8 @@ enum Command {
     Logs(logs::LogsOptions),
     /// Opens psql on a database.
     Psql(psql::PsqlOptions),
+    /// Checks the invariants of the running Holdfast across both databases, while it works.
+    Audit(audit::AuditOptions),
     /// Stops everything and removes its data and logs.
     Clean,
     /// Drives the running Holdfast through the life of bookings and shows what happens.
@@ -82,6 +85,7 @@ fn run(home: &Path, command: Command) -> Result<ExitCode> {
         Command::Status => return status::run(home),
         Command::Logs(options) => return logs::run(home, &options),
         Command::Psql(options) => return psql::run(home, &options),
+        Command::Audit(options) => return Ok(audit::run(home, &options)),
         Command::Clean => clean::run(home)?,
         Command::Demo => demo::run(home)?,
         Command::WithPostgres { command } => return with_postgres::run(&command),
