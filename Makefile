@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo audit chaos test check fmt sqlx tools clean
+.PHONY: help up down status logs psql demo audit chaos test check model fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -69,6 +69,11 @@ check: ## Format, clippy and the tests that need no servers: the fast loop
 	$(call step,format,cargo fmt --all)
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
 	$(call step,unit tests,cargo test --locked --workspace --lib)
+
+model: ## Search the model of the protocol, larger worlds than the tests do, and print what was found
+	@scripts/install.sh toolchain
+	$(call step,building the model,cargo build --release --locked --package model --example model)
+	@$(TARGET)/release/examples/model
 
 sqlx: ## Write services/*/.sqlx anew, after a change of a query or a migration
 	@scripts/install.sh toolchain servers

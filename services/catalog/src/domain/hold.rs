@@ -44,7 +44,7 @@ pub struct Line {
 }
 
 /// Where a hold is in its life. It only moves on: ACTIVE, COMMITTED, RELEASED.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HoldState {
     /// Its units are held.
     Active,

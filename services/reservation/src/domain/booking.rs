@@ -98,7 +98,7 @@ pub enum State {
 }
 
 /// The name of a state, as in SQL, errors and history.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum StateName {
     /// A draft.
     Initiated,

@@ -83,7 +83,7 @@ pub enum Known {
 }
 
 /// What a reported payment came to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum PaymentOutcome {
     /// It paid for the booking.
     Accepted,
