@@ -2,9 +2,12 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use proto::{
-    catalog::{ListProductsRequest, ListSeatMapsRequest, ListSeatsRequest, SeatState},
-    reservation::{BookingState, CreateBookingRequest, ListBookingHistoryRequest, ListBookingsRequest},
+    catalog::{ListProductsRequest, ListSeatMapsRequest, ListSeatsRequest, SeatItem, SeatState},
+    reservation::{
+        BookingState, CreateBookingRequest, Line, ListBookingHistoryRequest, ListBookingsRequest, line::Item,
+    },
 };
 use system_tests::{Outcome, World, assert_bad_field, customer, fresh_id, seat, units};
 use tonic::Status;
@@ -140,6 +143,42 @@ async fn bookings_of_a_customer_are_listed_newest_first_while_others_are_made() 
     assert_eq!(list(BookingState::Held, 2, false).await?, held);
     assert_eq!(list(BookingState::Unspecified, 3, true).await?, all);
     assert_eq!(list(BookingState::Refunded, 3, false).await?, [] as [&str; 0]);
+    Ok(())
+}
+
+/// Each is about as large as a booking can be: on one page they would be more than the 4 MiB that clients take.
+#[tokio::test]
+async fn a_page_of_large_bookings_is_shorter_than_asked_for() -> Outcome {
+    const BOOKINGS: usize = 450;
+    let world = World::shared();
+    let customer_id = customer();
+    let line = |n: usize| {
+        let seat = SeatItem { seat_map_id: fresh_id(), label: format!("{n:\u{1f3ab}>16}") };
+        Line { item: Some(Item::Seat(seat)), unit_price: None }
+    };
+    let request = CreateBookingRequest {
+        customer_id: customer_id.clone(),
+        lines: (0..100).map(line).collect(),
+        ..CreateBookingRequest::default()
+    };
+    let drafts = stream::iter(0..BOOKINGS).map(|_| world.create(request.clone()));
+    drafts.buffer_unordered(16).try_for_each(async |_| Ok(())).await?;
+    let mut pages = 0;
+    let listed = read_all(async |page_token| {
+        let customer_id = customer_id.clone();
+        let request = ListBookingsRequest {
+            customer_id,
+            page_size: 1_000,
+            page_token,
+            ..ListBookingsRequest::default()
+        };
+        let answer = world.bookings.clone().list_bookings(request).await?.into_inner();
+        pages += 1;
+        Ok((answer.bookings.into_iter().map(|one| one.booking_id).collect(), answer.next_page_token))
+    })
+    .await?;
+    assert_eq!(listed.into_iter().collect::<HashSet<_>>().len(), BOOKINGS);
+    assert_eq!(pages, 2);
     Ok(())
 }
 
