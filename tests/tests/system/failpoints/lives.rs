@@ -15,6 +15,8 @@ use tonic::Status;
 
 /// A hold that is to be paid or given back long before it runs out: no timer of it disturbs what comes later.
 const LONG: Duration = Duration::from_mins(5);
+/// A hold of a draft. One that a crash leaves to a draft which has run out meanwhile stands until then.
+const MIDDLING: Duration = Duration::from_secs(2);
 /// A hold that is to run out.
 const SHORT: Duration = Duration::from_millis(400);
 /// Longer than an expirer keeps a timer in hand: one that finds its hold extended so far is parked again.
@@ -24,8 +26,9 @@ const LIVES: usize = 10;
 
 /// What there is to be had.
 pub(super) struct Goods {
-    pub(super) long: Product,
-    pub(super) short: Product,
+    long: Product,
+    middling: Product,
+    short: Product,
     map: SeatMap,
 }
 
@@ -35,6 +38,7 @@ impl Goods {
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
         Self {
             long: world.product(1_000_000, LONG).await,
+            middling: world.product(1_000_000, MIDDLING).await,
             short: world.product(1_000_000, SHORT).await,
             map: world.seat_map(&labels, LONG).await,
         }
@@ -140,12 +144,13 @@ async fn declined_and_cancelled(world: &World, lines: [Line; 2]) -> Acknowledged
     client.told
 }
 
-/// Unless the draft is abandoned before it is held.
+/// Unless the draft, or its hold, runs out before.
 async fn drafted_and_sold(world: &World, goods: &Goods) -> Acknowledged {
     let mut client = Client::new(world);
-    let id = client.book(&[units(&goods.long, 3)], false).await;
-    if client.may(async || world.hold_draft(&id).await).await {
-        client.must(async || world.start_payment(&id).await).await;
+    let id = client.book(&[units(&goods.middling, 3)], false).await;
+    if client.may(async || world.hold_draft(&id).await).await
+        && client.may(async || world.start_payment(&id).await).await
+    {
         let payment = fresh_id();
         client.must(async || world.complete(&id, &payment, true).await).await;
     }
