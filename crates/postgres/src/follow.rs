@@ -1,7 +1,8 @@
 //! A pool over several servers, of which one takes writes: it follows that one when another is promoted.
 //!
 //! Nothing here keeps two servers from taking writes at the same time; `docs/adr/0009` says what does. What it does: no
-//! connection to a server that takes no writes gets into the pool or stays in it, and none to a server that was left.
+//! connection to a server that takes no writes gets into the pool or stays in it, none to a server that was left, and none
+//! that could show what a promotion may still undo.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -24,8 +25,12 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn following(servers: Servers, index: usize, options: PgPoolOptions) -> PgPool {
     let turned = Turned::default();
     let released = turned.clone();
+    let turn = Arc::new(tokio::sync::Mutex::new(()));
     let pool = options
-        .after_connect(|connection, _| Box::pin(refuse_standby(connection)))
+        .after_connect(move |connection, _| {
+            let turn = Arc::clone(&turn);
+            Box::pin(async move { admit(connection, &turn).await })
+        })
         .after_release(move |connection, about| {
             let outdated = released.outdates(about.age);
             Box::pin(async move { Ok(!outdated && answers_as_primary(connection).await?) })
@@ -36,9 +41,17 @@ pub(crate) fn following(servers: Servers, index: usize, options: PgPoolOptions) 
     pool
 }
 
-/// A server that takes no writes is as good as one that is away.
-async fn refuse_standby(connection: &mut PgConnection) -> sqlx::Result<()> {
-    if answers_as_primary(connection).await? { Ok(()) } else { Err(nobody()) }
+/// A server that takes no writes is as good as one that is away. And what a session reads must be as safe as what it is
+/// told of its commits: a server that crashed shows, when it is back, what it had committed and its standby never got. So each
+/// session begins with a commit of nothing, which waits, where the server waits for a standby at all, until that has
+/// everything before it. One at a time, as the server goes on waiting when the caller has left.
+async fn admit(connection: &mut PgConnection, turn: &tokio::sync::Mutex<()>) -> sqlx::Result<()> {
+    if !answers_as_primary(connection).await? {
+        return Err(nobody());
+    }
+    let _turn = turn.lock().await;
+    sqlx::raw_sql("select pg_logical_emit_message(true, 'holdfast', '')").execute(connection).await?;
+    Ok(())
 }
 
 /// Takes the place of the pool's ping: also a server that was demoted under its connections loses them.

@@ -16,6 +16,7 @@ mod audit;
 mod audit_damage;
 mod bad_input_bookings;
 mod bad_input_catalog;
+mod cluster;
 mod discovery;
 mod events;
 mod expiry;

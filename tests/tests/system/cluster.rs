@@ -1,0 +1,81 @@
+//! A cluster below: a PostgreSQL primary with a synchronous standby, and three RabbitMQ nodes. Any one of them goes, and
+//! nothing that was acknowledged is lost.
+
+use std::time::Duration;
+
+use proto::reservation::BookingState;
+use stack::{Options, PostgresPair};
+use system_tests::{Lag, Outcome, OwnStack, PATIENCE, Traffic, World, eventually, hasty, own, units, when};
+use tokio::task::block_in_place;
+
+fn pair(stack: &OwnStack) -> &PostgresPair {
+    stack.postgres_pair().expect("it is a cluster")
+}
+
+/// There and back: the server that was rebuilt takes over from the one that was promoted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_postgresql_server_dies_the_other_has_every_acknowledged_booking() -> Outcome {
+    let stack = own(Options { cluster: true, catalogs: 2, reservations: 2, ..hasty() }).await;
+    let world = World::of(&stack);
+    let traffic = Traffic::start(&world, 16).await;
+    for _ in 0..2 {
+        traffic.await_progress().await;
+        block_in_place(|| {
+            pair(&stack).promote().expect("the standby becomes the primary");
+            pair(&stack).rebuild().expect("the other becomes its standby");
+        });
+    }
+    traffic.await_progress().await;
+    // The standby goes and comes back: calls wait for it, and then they go on.
+    block_in_place(|| {
+        pair(&stack).standby().kill();
+        pair(&stack).standby().restart().expect("it starts again");
+    });
+    traffic.await_progress().await;
+    // What was asked of the databases directly is asked of the primary that is.
+    let world = World::of(&stack);
+    traffic.finish(&world).await;
+    world.assert_settles().await;
+    block_in_place(|| {
+        for service in stack.services() {
+            service.wait_ready(PATIENCE).expect("it is ready again by itself");
+        }
+    });
+    stack.assert_sound();
+    Ok(())
+}
+
+/// The sweep never comes: whatever expires does so by its timer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whichever_rabbitmq_node_dies_the_timers_of_the_others_bring_back_every_hold() -> Outcome {
+    let options = Options { cluster: true, ..Options::default() };
+    let stack = own(options.env("HOLDFAST_SWEEP_INTERVAL_MS", "3600000")).await;
+    let world = World::of(&stack);
+    let meal = world.product(1_000, Duration::from_secs(2)).await;
+    let before = Lag::of(&stack);
+    let mut holds = 0;
+    for node in stack.rabbitmq_nodes() {
+        let mut bookings = Vec::new();
+        for _ in 0..10 {
+            bookings.push(world.hold(&[units(&meal, 1)]).await?);
+        }
+        // Timers that wait in the lanes, and timers that are still to be published.
+        block_in_place(|| node.kill());
+        for _ in 0..10 {
+            bookings.push(world.hold(&[units(&meal, 1)]).await?);
+        }
+        for booking in &bookings {
+            world.await_state(&booking.booking_id, BookingState::Expired).await;
+        }
+        holds += bookings.len() as u64;
+        block_in_place(|| node.restart().expect("it joins again"));
+    }
+    eventually("every hold was brought by a timer", PATIENCE, async || {
+        let now = Lag::of(&stack);
+        when(now == Lag { by_timer: before.by_timer + holds, ..before }, now)
+    })
+    .await;
+    world.assert_settles().await;
+    stack.assert_sound();
+    Ok(())
+}
