@@ -48,10 +48,10 @@ demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, an
 audit: $(HOLDFAST) ## Check the invariants across both databases while it runs (ARGS='--format json')
 	@$(HOLDFAST) audit -- $(ARGS)
 
-chaos: ## Break everything at random, and prove that nothing is lost (DURATION=30m SEED=1)
+chaos: ## Break everything at random, and prove that nothing is lost (DURATION=30m SEED=1 CLUSTER=1)
 	@scripts/install.sh toolchain servers
 	$(call step,building (release; the first time takes minutes),cargo build --release --locked --workspace --bins)
-	@$(TARGET)/release/chaos --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(CHAOS_OPTIONS)
+	@$(TARGET)/release/chaos --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTER),--cluster) $(CHAOS_OPTIONS)
 
 test: ## Format, lint, check and run all tests, against servers that it starts itself
 	@scripts/install.sh toolchain servers buf grpcurl

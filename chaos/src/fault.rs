@@ -14,8 +14,14 @@ pub enum Fault {
     Pause(usize),
     /// Something happens to PostgreSQL.
     Postgres(ServerFault),
+    /// The PostgreSQL primary is killed and its standby promoted; then the other becomes the standby, with a fresh copy.
+    Failover,
+    /// The PostgreSQL standby is killed and started again.
+    Standby,
     /// Something happens to RabbitMQ.
     RabbitMq(ServerFault),
+    /// Something happens to one node of a RabbitMQ cluster.
+    Node(usize, ServerFault),
     /// All timers that wait in RabbitMQ are lost.
     Purge,
     /// A link between two parts is bad.
@@ -54,8 +60,9 @@ impl Fault {
     pub const fn target(self) -> Target {
         match self {
             Self::Kill(service) | Self::Terminate(service) | Self::Pause(service) => Target::Service(service),
-            Self::Postgres(_) => Target::Postgres,
-            Self::RabbitMq(_) | Self::Purge => Target::RabbitMq,
+            Self::Postgres(_) | Self::Failover | Self::Standby => Target::Postgres,
+            // One node at a time: two of three are a majority.
+            Self::RabbitMq(_) | Self::Node(..) | Self::Purge => Target::RabbitMq,
             Self::Link(link, _) => Target::Link(link),
         }
     }
@@ -71,6 +78,11 @@ impl Fault {
             Self::Postgres(ServerFault::Immediate) => "PostgreSQL shut down immediately",
             Self::Postgres(ServerFault::Kill) => "PostgreSQL killed",
             Self::Postgres(ServerFault::Pause) => "PostgreSQL paused",
+            Self::Failover => "PostgreSQL primary killed, standby promoted",
+            Self::Standby => "PostgreSQL standby killed",
+            Self::Node(_, ServerFault::Restart | ServerFault::Immediate) => "RabbitMQ node restarted",
+            Self::Node(_, ServerFault::Kill) => "RabbitMQ node killed",
+            Self::Node(_, ServerFault::Pause) => "RabbitMQ node paused",
             Self::RabbitMq(ServerFault::Restart | ServerFault::Immediate) => "RabbitMQ restarted",
             Self::RabbitMq(ServerFault::Kill) => "RabbitMQ killed",
             Self::RabbitMq(ServerFault::Pause) => "RabbitMQ paused",

@@ -22,6 +22,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     if report.is_sound() {
         return Ok(ExitCode::SUCCESS);
     }
-    println!("again: make chaos SEED={} DURATION={}s", report.seed, options.duration.as_secs());
+    let cluster = if options.cluster { " CLUSTER=1" } else { "" };
+    println!("again: make chaos SEED={} DURATION={}s{cluster}", report.seed, options.duration.as_secs());
     Ok(ExitCode::FAILURE)
 }

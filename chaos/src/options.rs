@@ -19,6 +19,9 @@ pub struct Options {
     /// How long a client thinks between two calls, at most, in milliseconds.
     #[arg(long, default_value_t = 200, value_name = "MS")]
     pub think_ms: u64,
+    /// On a cluster: a PostgreSQL primary with a synchronous standby that gets promoted, and three RabbitMQ nodes.
+    #[arg(long)]
+    pub cluster: bool,
     /// Where the report goes and, when something is wrong, logs and histories.
     #[arg(long, default_value = ".holdfast/chaos", value_name = "FOLDER")]
     pub folder: PathBuf,

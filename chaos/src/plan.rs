@@ -19,6 +19,8 @@ pub struct Shape {
     pub services: usize,
     /// How many links.
     pub links: usize,
+    /// How many nodes of RabbitMQ. Of more than one, one at a time is struck, and PostgreSQL has a standby.
+    pub nodes: usize,
 }
 
 /// One fault to come.
@@ -48,6 +50,8 @@ enum Card {
     Terminate,
     Pause,
     Postgres(ServerFault),
+    Failover,
+    Standby,
     RabbitMq(ServerFault),
     Purge,
     Cut,
@@ -74,6 +78,14 @@ const DECK: [(Card, usize); 15] = [
     (Card::Deaf, 3),
 ];
 
+/// What comes on top where there is a cluster.
+const CLUSTER_DECK: [(Card, usize); 4] = [
+    (Card::Failover, 2),
+    (Card::Standby, 1),
+    (Card::RabbitMq(ServerFault::Kill), 1),
+    (Card::RabbitMq(ServerFault::Restart), 1),
+];
+
 /// The plan of a run.
 #[must_use]
 pub fn plan(seed: u64, duration: Duration, shape: Shape) -> Vec<Planned> {
@@ -87,6 +99,9 @@ pub fn plan(seed: u64, duration: Duration, shape: Shape) -> Vec<Planned> {
         while at < storm_end {
             if deck.is_empty() {
                 deck = DECK.iter().flat_map(|(card, count)| vec![*card; *count]).collect();
+                if shape.nodes > 1 {
+                    deck.extend(CLUSTER_DECK.iter().flat_map(|(card, count)| vec![*card; *count]));
+                }
                 deck.shuffle(&mut dice);
             }
             let Some(card) = deck.pop() else { return planned };
@@ -112,10 +127,17 @@ fn deal(card: Card, dice: &mut StdRng, shape: Shape) -> (Fault, u64) {
             (Fault::Postgres(ServerFault::Pause), dice.random_range(300..3_000))
         }
         Card::Postgres(fault) => (Fault::Postgres(fault), dice.random_range(10..1_500)),
-        Card::RabbitMq(ServerFault::Pause) => {
-            (Fault::RabbitMq(ServerFault::Pause), dice.random_range(500..5_000))
+        Card::Failover => (Fault::Failover, dice.random_range(10..1_500)),
+        Card::Standby => (Fault::Standby, dice.random_range(10..2_000)),
+        Card::RabbitMq(fault) => {
+            let one = if shape.nodes > 1 {
+                Fault::Node(dice.random_range(0..shape.nodes), fault)
+            } else {
+                Fault::RabbitMq(fault)
+            };
+            let lasts_ms = if fault == ServerFault::Pause { 500..5_000 } else { 10..2_000 };
+            (one, dice.random_range(lasts_ms))
         }
-        Card::RabbitMq(fault) => (Fault::RabbitMq(fault), dice.random_range(10..2_000)),
         Card::Purge => (Fault::Purge, 0),
         Card::Cut => (Fault::Link(link, Weather::Cut), dice.random_range(100..3_000)),
         Card::Stall => (Fault::Link(link, Weather::Stalled), dice.random_range(300..6_000)),
@@ -133,7 +155,7 @@ mod tests {
 
     use super::*;
 
-    const SHAPE: Shape = Shape { services: 6, links: 18 };
+    const SHAPE: Shape = Shape { services: 6, links: 18, nodes: 1 };
 
     #[test]
     fn the_same_seed_gives_the_same_plan_and_another_seed_another() {
@@ -150,6 +172,21 @@ mod tests {
             assert!(kinds.len() >= 11, "{seed}: {kinds:?}");
             assert!(planned.iter().all(|planned| planned.at + planned.lasts <= Duration::from_secs(57)));
         }
+    }
+
+    #[test]
+    fn only_a_cluster_fails_over_and_loses_single_nodes() {
+        let kinds = |nodes| -> HashSet<&str> {
+            let planned = plan(3, Duration::from_mins(10), Shape { nodes, ..SHAPE });
+            planned.iter().map(|planned| planned.fault.kind()).collect()
+        };
+        let more = [
+            "PostgreSQL primary killed, standby promoted",
+            "PostgreSQL standby killed",
+            "RabbitMQ node killed",
+        ];
+        assert!(more.iter().all(|kind| kinds(3).contains(kind) && !kinds(1).contains(kind)));
+        assert!(!kinds(3).contains("RabbitMQ killed"));
     }
 
     #[test]

@@ -44,7 +44,9 @@ const TOLERANCE: Duration = Duration::from_millis(10);
 pub async fn run(options: &Options, stop: CancellationToken) -> Result<Report> {
     let seed = options.seed.unwrap_or_else(random);
     println!("seed {seed}");
-    let site = spawn_blocking(|| Site::start(|part, took| println!("{part} ({:.1} s)", took.as_secs_f64())));
+    let cluster = options.cluster;
+    let progress = |part: &str, took: Duration| println!("{part} ({:.1} s)", took.as_secs_f64());
+    let site = spawn_blocking(move || Site::start(cluster, progress));
     let site = Arc::new(site.await??);
     let report = run_on(options, seed, &site, stop).await;
     if report.is_err() {
@@ -108,6 +110,8 @@ async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: Cancellati
         violations: sights.violations,
         ..Report::default()
     };
+    // Of the primary that is one now.
+    let world = World::of(site.stack());
     let proof = Proof { site, world: &world, market: &market, conductor: &conductor, end };
     let lives = market.lives();
     let report = proof.complete(report, &lives).await?;

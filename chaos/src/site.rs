@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use stack::{Options, Service, ServiceKind, Shutdown, Stack, Weather, wait};
+use anyhow::{Context as _, Result, ensure};
+use stack::{Options, PostgresPair, RabbitMq, Service, ServiceKind, Shutdown, Stack, Weather, wait};
 
 use crate::fault::{Fault, ServerFault, Target};
 use crate::plan::Shape;
@@ -24,14 +24,15 @@ pub struct Site {
 }
 
 impl Site {
-    /// Starts it.
-    pub fn start(progress: fn(&str, Duration)) -> Result<Self> {
+    /// Starts it; on a cluster, if wanted.
+    pub fn start(cluster: bool, progress: fn(&str, Duration)) -> Result<Self> {
         let ttls = HOLD_TTLS_MS.map(|ttl| ttl.to_string()).join(",");
         let options = Options {
             catalogs: 2,
             reservations: 2,
             expirers: 2,
             proxied: true,
+            cluster,
             progress: Some(progress),
             ..Options::default()
         };
@@ -54,7 +55,11 @@ impl Site {
     /// What there is to break.
     #[must_use]
     pub fn shape(&self) -> Shape {
-        Shape { services: self.stack.services().len(), links: self.stack.links().len() }
+        Shape {
+            services: self.stack.services().len(),
+            links: self.stack.links().len(),
+            nodes: self.stack.rabbitmq_nodes().len(),
+        }
     }
 
     /// The URLs under which clients reach the services of a kind: through proxies.
@@ -87,11 +92,10 @@ impl Site {
                 ServerFault::Kill => self.stack.postgres().kill(),
                 ServerFault::Pause => self.stack.postgres().freeze(),
             },
-            Fault::RabbitMq(fault) => match fault {
-                ServerFault::Restart | ServerFault::Immediate => self.stack.rabbitmq().stop(),
-                ServerFault::Kill => self.stack.rabbitmq().kill(),
-                ServerFault::Pause => self.stack.rabbitmq().freeze(),
-            },
+            Fault::Failover => return self.pair()?.promote(),
+            Fault::Standby => self.pair()?.standby().kill(),
+            Fault::RabbitMq(fault) => strike_node(self.stack.rabbitmq(), fault),
+            Fault::Node(node, fault) => strike_node(self.node(node), fault),
             Fault::Purge => return purge::timers(&self.stack.rabbitmq().url()),
             Fault::Link(link, weather) => self.stack.links()[link].proxy().set(weather),
         }
@@ -109,8 +113,10 @@ impl Site {
             Fault::Pause(service) => self.service(service).thaw(),
             Fault::Postgres(ServerFault::Pause) => self.stack.postgres().thaw(),
             Fault::Postgres(_) => insist(|| self.stack.postgres().restart())?,
-            Fault::RabbitMq(ServerFault::Pause) => self.stack.rabbitmq().thaw(),
-            Fault::RabbitMq(_) => insist(|| self.stack.rabbitmq().restart())?,
+            Fault::Failover => insist(|| self.pair()?.rebuild())?,
+            Fault::Standby => insist(|| self.pair()?.standby().restart())?,
+            Fault::RabbitMq(fault) => mend_node(self.stack.rabbitmq(), fault)?,
+            Fault::Node(node, fault) => mend_node(self.node(node), fault)?,
             Fault::Purge => {}
             Fault::Link(link, _) => self.stack.links()[link].proxy().set(Weather::Fair),
         }
@@ -141,9 +147,33 @@ impl Site {
         Ok(())
     }
 
+    fn pair(&self) -> Result<&PostgresPair> {
+        self.stack.postgres_pair().context("PostgreSQL has no standby")
+    }
+
+    fn node(&self, node: usize) -> &RabbitMq {
+        &self.stack.rabbitmq_nodes()[node]
+    }
+
     fn service(&self, service: usize) -> &Service {
         &self.stack.services()[service]
     }
+}
+
+fn strike_node(node: &RabbitMq, fault: ServerFault) {
+    match fault {
+        ServerFault::Restart | ServerFault::Immediate => node.stop(),
+        ServerFault::Kill => node.kill(),
+        ServerFault::Pause => node.freeze(),
+    }
+}
+
+fn mend_node(node: &RabbitMq, fault: ServerFault) -> Result<()> {
+    if fault == ServerFault::Pause {
+        node.thaw();
+        return Ok(());
+    }
+    insist(|| node.restart())
 }
 
 fn is_ready(service: &Service) -> bool {

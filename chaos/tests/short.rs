@@ -19,6 +19,7 @@ async fn a_minute_of_every_fault_loses_nothing_and_sells_nothing_twice() {
         seed: Some(seed),
         clients: 24,
         think_ms: 200,
+        cluster: false,
         folder: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("chaos"),
     };
     let report = run(&options, CancellationToken::new()).await.expect("the run comes to its end");
