@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use rand::random;
 use stack::ServiceKind;
 use system_tests::World;
-use tokio::runtime::Handle;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -174,7 +173,7 @@ impl Proof<'_> {
         report.settled_ms = millis(waiting.elapsed());
         println!("quiet after {} ms; checking {} bookings", report.settled_ms, lives.len());
         report.violations.extend(left.into_iter().map(|text| about(Rule::EverythingSettles, text)));
-        report.violations.extend(self.audit().await);
+        report.violations.extend(self.audit().await?);
         let books = Books::read(
             self.world,
             &self.site.stack().rabbitmq().url(),
@@ -198,16 +197,16 @@ impl Proof<'_> {
         Ok(report.count(lives, &books, &faults))
     }
 
-    /// Both databases, against each other.
-    async fn audit(&self) -> Option<Violation> {
-        let world = self.world.clone();
-        let audit = move || Handle::current().block_on(world.assert_settles());
-        let failure = spawn_blocking(audit).await.err()?;
-        let text = failure.try_into_panic().map_or_else(
-            |error| error.to_string(),
-            |panicked| panicked.downcast_ref::<String>().cloned().unwrap_or_else(|| "it failed".to_owned()),
-        );
-        Some(about(Rule::TheAuditAgrees, text))
+    /// Both databases, against each other, by the audit.
+    async fn audit(&self) -> Result<Vec<Violation>> {
+        let stack = self.site.stack();
+        let (catalog_url, reservation_url) = (stack.catalog_url(), stack.reservation_url());
+        let options = audit::Options { catalog_url, reservation_url, ..audit::Options::default() };
+        let audited = audit::run(&options).await.context("audit")?;
+        let broken = audited.violations.iter().flat_map(|(rule, broken)| {
+            broken.listed.iter().map(move |one| format!("{rule}: {} {:?}", one.description, one.ids))
+        });
+        Ok(broken.map(|text| about(Rule::TheAuditAgrees, text)).collect())
     }
 }
 
