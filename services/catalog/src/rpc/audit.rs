@@ -64,7 +64,7 @@ impl AuditRpc {
         let after = (map, label.as_str());
         let mut page = pb::AuditSeatsResponse::default();
         if let Some(((map, label), size)) = store::seats_to(conn, after, limit).await? {
-            let wrong = store::wrong_seats(conn, after, (map, &label)).await?;
+            let wrong = store::wrong_seats(conn, after, limit).await?;
             page.violations = self.count(wrong.iter().map(convert::wrong_seat).collect());
             page.checked = i32::try_from(size).unwrap_or(i32::MAX);
             if size == limit {
@@ -85,7 +85,7 @@ impl AuditRpc {
         let mut next = None;
         if let Some(last) = rows.last() {
             let to = (last.booking_id, last.attempt);
-            let wrong = store::unclaimed_seats(conn, after, to, MAX_VIOLATIONS).await?;
+            let wrong = store::unclaimed_seats(conn, after, limit, MAX_VIOLATIONS).await?;
             violations.extend(wrong.iter().map(convert::wrong_seat));
             let full = i64::try_from(rows.len()).is_ok_and(|size| size == limit);
             next = full.then(|| pb::HoldKey { booking_id: to.0.to_string(), attempt: to.1 });

@@ -1,5 +1,6 @@
 //! What an audit reads: the catalog's rules as queries that answer what breaks them, and pages of holds.
 //!
+//! A page is cut by `order by` and `limit`: of a range of two row comparisons the planner makes a scan of the table.
 //! Nothing here goes through the domain: a row that makes no sense is a finding, not an error. The caller owns the snapshot.
 
 use sqlx::PgConnection;
@@ -93,28 +94,28 @@ pub struct WrongSeat {
     pub hold: Option<(Uuid, i32, String)>,
 }
 
-/// Of the seats of a page: those that name a hold which does not have them in the state that they say, and those that
+/// Of a page of seats after one: those that name a hold which does not have them in the state that they say, and those that
 /// are on sale and name one.
 pub async fn wrong_seats(
     conn: &mut PgConnection,
     after: (Uuid, &str),
-    to: (Uuid, &str),
+    limit: i64,
 ) -> Result<Vec<WrongSeat>, Error> {
     let rows = sqlx::query!(
-        r#"select s.seat_map_id, s.label, s.state, s.booking_id, s.attempt, h.state as "hold_state?"
-           from seats s
+        r#"select s.seat_map_id as "seat_map_id!", s.label as "label!", s.state as "state!",
+                  s.booking_id as "booking_id?", s.attempt as "attempt?", h.state as "hold_state?"
+           from (select * from seats where (seat_map_id, label) > ($1, $2)
+                 order by seat_map_id, label limit $3) s
            left join holds h
                   on h.booking_id = s.booking_id and h.attempt = s.attempt
                  and h.lines @> jsonb_build_array(jsonb_build_object('seat_map_id', s.seat_map_id,
                                                                      'label', s.label))
-           where (s.seat_map_id, s.label) > ($1, $2) and (s.seat_map_id, s.label) <= ($3, $4)
-             and case s.state when 'HELD' then h.state is distinct from 'ACTIVE'
+           where case s.state when 'HELD' then h.state is distinct from 'ACTIVE'
                               when 'SOLD' then h.state is distinct from 'COMMITTED'
                               else s.booking_id is not null or s.state not in ('FREE', 'BLOCKED') end"#,
         after.0,
         after.1,
-        to.0,
-        to.1
+        limit
     )
     .fetch_all(conn)
     .await?;
@@ -133,28 +134,27 @@ pub async fn wrong_seats(
         .collect())
 }
 
-/// Of the holds of a page: the seats on lines of open ones that do not say so.
+/// Of a page of holds after one: the seats on lines of open ones that do not say so.
 pub async fn unclaimed_seats(
     conn: &mut PgConnection,
     after: (Uuid, i32),
-    to: (Uuid, i32),
+    holds: i64,
     limit: i64,
 ) -> Result<Vec<WrongSeat>, Error> {
     let rows = sqlx::query!(
-        r#"select l.seat_map_id as "seat_map_id!", l.label as "label!", h.booking_id, h.attempt, h.state,
-                  s.state as "seat_state?", s.booking_id as "seat_booking_id?", s.attempt as "seat_attempt?"
-           from holds h
+        r#"select l.seat_map_id as "seat_map_id!", l.label as "label!", h.booking_id as "booking_id!",
+                  h.attempt as "attempt!", h.state as "state!", s.state as "seat_state?", s.booking_id as "seat_booking_id?", s.attempt as "seat_attempt?"
+           from (select * from holds where (booking_id, attempt) > ($1, $2)
+                 order by booking_id, attempt limit $3) h
            cross join lateral jsonb_to_recordset(h.lines) as l (seat_map_id uuid, label text)
            left join seats s on s.seat_map_id = l.seat_map_id and s.label = l.label
-           where (h.booking_id, h.attempt) > ($1, $2) and (h.booking_id, h.attempt) <= ($3, $4)
-             and h.state in ('ACTIVE', 'COMMITTED') and l.seat_map_id is not null and l.label is not null
+           where h.state in ('ACTIVE', 'COMMITTED') and l.seat_map_id is not null and l.label is not null
              and (s.state, s.booking_id, s.attempt) is distinct from
                  (case h.state when 'ACTIVE' then 'HELD' else 'SOLD' end, h.booking_id, h.attempt)
-           limit $5"#,
+           limit $4"#,
         after.0,
         after.1,
-        to.0,
-        to.1,
+        holds,
         limit
     )
     .fetch_all(conn)
