@@ -1,6 +1,9 @@
 //! What a batcher promises, with batches that wait for a gate instead of a clock.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use tokio::sync::Semaphore;
 
@@ -48,7 +51,7 @@ impl Gated {
     }
 }
 
-const LIMITS: BatchLimits = BatchLimits { max_batch: 8, queue: 16, in_flight: 1 };
+const LIMITS: BatchLimits = BatchLimits { max_batch: 8, queue: 16, in_flight: 1, max_wait: Duration::MAX };
 
 #[tokio::test]
 async fn requests_that_come_while_a_batch_runs_go_together() {
@@ -113,7 +116,7 @@ async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
     let gated = gated(BatchLimits { queue: 2, ..LIMITS });
     let first = gated.submit(1);
     gated.until_batches(1).await;
-    let place = gated.batcher.reserve().unwrap();
+    let place = gated.batcher.reserve_by(None).unwrap();
     let waiting = gated.submit(2);
     gated.until_waiting(2).await;
     assert_eq!(gated.batcher.submit(3).await, Err(SubmitError::QueueFull));
@@ -121,4 +124,67 @@ async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
     assert_eq!(place.submit(4).await, Ok(8));
     assert!(first.await.unwrap().is_ok());
     assert_eq!(waiting.await.unwrap(), Ok(4));
+}
+
+/// A batcher whose batches are known to take an hour, with one under way and another, full, waiting.
+async fn slow(limits: BatchLimits) -> (Gated, Vec<tokio::task::JoinHandle<Result<u64, SubmitError>>>) {
+    let gated = gated(BatchLimits { max_batch: 2, ..limits });
+    gated.batcher.pace.took(Duration::from_hours(1));
+    let mut tasks = vec![gated.submit(1)];
+    gated.until_batches(1).await;
+    // Two find no full batch ahead of them, however long a batch takes.
+    tasks.extend([gated.submit(2), gated.submit(3)]);
+    gated.until_waiting(2).await;
+    (gated, tasks)
+}
+
+async fn finish(gated: Gated, tasks: Vec<tokio::task::JoinHandle<Result<u64, SubmitError>>>) {
+    gated.gate.add_permits(10);
+    for task in tasks {
+        assert!(task.await.unwrap().is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_would_wait_too_long_is_refused_at_once() {
+    let (gated, mut tasks) = slow(BatchLimits { max_wait: Duration::from_mins(59), ..LIMITS }).await;
+    assert_eq!(gated.batcher.submit(4).await, Err(SubmitError::QueueFull));
+    tasks.push({
+        gated.batcher.pace.took(Duration::ZERO);
+        gated.submit(5)
+    });
+    finish(gated, tasks).await;
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_answered_by_its_deadline_is_refused_at_once() {
+    let (gated, mut tasks) = slow(LIMITS).await;
+    let now = Instant::now();
+    let in_time = now + Duration::from_hours(3);
+    assert_eq!(
+        gated.batcher.submit_by(4, Some(now + Duration::from_mins(119))).await,
+        Err(SubmitError::QueueFull)
+    );
+    let batcher = gated.batcher.clone();
+    tasks.push(tokio::spawn(async move { batcher.submit_by(5, Some(in_time)).await }));
+    finish(gated, tasks).await;
+}
+
+#[tokio::test]
+async fn nothing_is_done_for_a_request_whose_deadline_passed_while_it_waited() {
+    let gated = gated(LIMITS);
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let (batcher, deadline) = (gated.batcher.clone(), Instant::now() + Duration::from_millis(1));
+    let late = tokio::spawn(async move { batcher.submit_by(2, Some(deadline)).await });
+    gated.until_waiting(1).await;
+    let next = gated.submit(3);
+    gated.until_waiting(2).await;
+    while Instant::now() < deadline {
+        tokio::task::yield_now().await;
+    }
+    gated.gate.add_permits(2);
+    assert_eq!(late.await.unwrap(), Err(SubmitError::QueueFull));
+    assert_eq!((first.await.unwrap(), next.await.unwrap()), (Ok(2), Ok(6)));
+    assert_eq!(*gated.batches.lock().unwrap(), vec![vec![1], vec![3]]);
 }
