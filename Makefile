@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo audit chaos test check model fmt sqlx tools clean
+.PHONY: help up down status logs psql demo audit chaos test overload check model fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -63,6 +63,11 @@ test: ## Format, lint, check and run all tests, against servers that it starts i
 	$(call step,clippy,cargo clippy --locked --workspace --all-targets -- -D warnings)
 	$(call step,clippy (with failpoints),cargo clippy --locked --workspace --all-targets --features failpoints -- -D warnings)
 	$(call step,tests,$(TARGET)/debug/holdfast with-postgres -- cargo test --locked --workspace --features failpoints)
+
+overload: ## Flood Holdfast with ten times what it can take (DURATION=60 seconds), and show how it does
+	@scripts/install.sh toolchain servers
+	$(call step,building (release),cargo build --release --locked --workspace --bins)
+	@$(TARGET)/release/overload $(or $(DURATION),60)
 
 check: ## Format, clippy and the tests that need no servers: the fast loop
 	@scripts/install.sh toolchain

@@ -28,12 +28,19 @@ const REFUSALS: [&str; 5] =
 pub struct Traffic {
     stop: CancellationToken,
     answered: Arc<AtomicU64>,
+    retries: Arc<AtomicU64>,
     customers: JoinSet<Acknowledged>,
 }
 
 impl Traffic {
     /// Lets so many customers loose on a few scarce goods of their own.
     pub async fn start(world: &World, customers: u64) -> Self {
+        Self::start_over(std::slice::from_ref(world), customers).await
+    }
+
+    /// The same, over several replicas: whoever has to try a call again tries the next one.
+    pub async fn start_over(worlds: &[World], customers: u64) -> Self {
+        let world = &worlds[0];
         let goods = Goods {
             products: [
                 world.product(20, Duration::from_millis(400)).await,
@@ -42,19 +49,21 @@ impl Traffic {
             ],
             map: world.seat_map(&LABELS, Duration::from_millis(700)).await,
         };
-        let (stop, answered) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+        let (stop, answered, retries) = (CancellationToken::new(), Arc::default(), Arc::default());
         let mut set = JoinSet::new();
         for seed in 1..=customers {
             let customer = Customer {
-                world: world.clone(),
+                worlds: worlds.to_vec(),
+                at: usize::try_from(seed).unwrap_or_default() % worlds.len(),
                 goods: goods.clone(),
                 dice: Dice(seed),
                 answered: Arc::clone(&answered),
+                retries: Arc::clone(&retries),
                 acknowledged: Acknowledged::default(),
             };
             set.spawn(customer.work(stop.clone()));
         }
-        Self { stop, answered, customers: set }
+        Self { stop, answered, retries, customers: set }
     }
 
     /// Waits until the customers have had many more answers.
@@ -67,14 +76,16 @@ impl Traffic {
         .await;
     }
 
-    /// Sends the customers home, and checks that everything that was acknowledged is on record.
-    pub async fn finish(mut self, world: &World) {
+    /// Sends the customers home, and checks that everything that was acknowledged is on record. Answers how often a call had to
+    /// be tried again.
+    pub async fn finish(mut self, world: &World) -> u64 {
         self.stop.cancel();
         let mut acknowledged = Acknowledged::default();
         while let Some(customer) = self.customers.join_next().await {
             acknowledged.extend(customer.expect("a customer heard nothing that may not be said"));
         }
         acknowledged.assert_kept(world).await;
+        self.retries.load(Ordering::Relaxed)
     }
 }
 
@@ -89,10 +100,12 @@ struct Goods {
 
 /// One customer.
 struct Customer {
-    world: World,
+    worlds: Vec<World>,
+    at: usize,
     goods: Goods,
     dice: Dice,
     answered: Arc<AtomicU64>,
+    retries: Arc<AtomicU64>,
     acknowledged: Acknowledged,
 }
 
@@ -155,8 +168,12 @@ impl Customer {
     /// Makes a call until it has an answer. True if that is a success.
     async fn insist(&mut self, id: &str, step: &Step) -> bool {
         let answer = loop {
-            match step.take(&self.world, id).await {
-                Err(status) if passes(&status) => sleep(Duration::from_millis(50)).await,
+            match step.take(&self.worlds[self.at], id).await {
+                Err(status) if passes(&status) => {
+                    self.retries.fetch_add(1, Ordering::Relaxed);
+                    self.at = (self.at + 1) % self.worlds.len();
+                    sleep(Duration::from_millis(50)).await;
+                }
                 answer => break answer,
             }
         };

@@ -53,6 +53,14 @@ impl World {
         Self::through(shared(), catalog, reservation)
     }
 
+    /// Of this stack, once for each replica of its reservation service and of its catalog.
+    #[must_use]
+    pub fn of_each_replica(stack: &Stack) -> Vec<Self> {
+        let all = |kind| stack.services().iter().filter(move |service| service.kind() == kind);
+        let pairs = all(ServiceKind::Catalog).zip(all(ServiceKind::Reservation));
+        pairs.map(|(catalog, reservation)| Self::through(stack, catalog, reservation)).collect()
+    }
+
     /// The same stack through another reservation service.
     #[must_use]
     pub fn with_reservation(self, reservation: &Service) -> Self {

@@ -71,6 +71,12 @@ impl Delivery {
         std::str::from_utf8(value.as_bytes()).ok()
     }
 
+    /// How long its body is, in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.inner.data.len()
+    }
+
     /// Whether it may have been delivered before.
     #[must_use]
     pub fn is_redelivered(&self) -> bool {

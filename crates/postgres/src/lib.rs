@@ -3,6 +3,7 @@
 //! Knows no table: statements belong to the services.
 
 mod aside;
+mod boot;
 mod config;
 mod connect;
 mod error;
@@ -13,6 +14,7 @@ mod transact;
 mod watch;
 
 pub use aside::{Aside, Turn};
+pub use boot::boot;
 pub use config::DatabaseConfig;
 pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use failpoint::Step;
+use server::{Health, PartState};
 use sqlx::{Connection as _, PgPool, migrate::Migrator};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -16,46 +17,57 @@ use crate::{
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
+/// What health calls the schema.
+const SCHEMA: &str = "schema";
 /// The table of migrations is not there: nothing was ever migrated.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// Waits for the server and applies the migrations that are missing. Several at a time do no harm: one does the work.
+/// Waits for the server and applies the migrations that are missing. Several at a time do no harm: one does the work. Migrations
+/// that are not known here are of a later release, and stay as they are: this one can be rolled back to.
 ///
 /// # Errors
 /// The server refuses, a migration fails, or one that was applied is not the one that is known here.
 pub async fn migrate(migrator: &Migrator, config: &DatabaseConfig) -> anyhow::Result<()> {
     let (_, mut connection) = await_server(&config.migrating()?, &CancellationToken::new()).await?;
     failpoint::reach(Step::MigrateConnected).await?;
+    let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
+    migrator.set_ignore_missing(true);
     // One by one: whoever comes after one that died goes on where it was.
     for migration in migrator.iter() {
         let applied = migrator.run_to(migration.version, &mut connection).await;
         applied.with_context(|| format!("apply migration {}", migration.version))?;
         failpoint::reach(Step::MigrateApplied).await?;
     }
-    tracing::info!(version = newest(migrator), "the schema is up to date");
+    let version = migrator.iter().map(|migration| migration.version).max();
+    tracing::info!(version, "the schema is up to date");
     connection.close().await.context("close the connection")
 }
 
-/// Waits until the newest of these migrations, or a later one, is applied: another process migrates.
+/// Waits until all of these migrations are applied: another process migrates. Says in `health` what is missing (`schema`).
+/// Later ones, of a release to come, are welcome: every migration works with the code before it.
 ///
 /// # Errors
 /// The table of migrations cannot be read, or `stop` came first.
 pub async fn await_schema(
     migrator: &Migrator,
     pool: &PgPool,
+    health: &Health,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let wanted = newest(migrator);
     let mut next_message = Instant::now();
     loop {
         let applied = applied(pool).await.context("read the version of the schema")?;
-        if applied >= wanted {
+        let missing = missing(migrator, &applied);
+        if missing.is_empty() {
+            health.set(SCHEMA, PartState::Up);
             return Ok(());
         }
+        let missing = missing.join(", ");
         if Instant::now() >= next_message {
-            tracing::warn!(wanted, applied, "waiting for the database to be migrated");
+            tracing::warn!(missing, "waiting for the database to be migrated");
             next_message = Instant::now() + MESSAGE_INTERVAL;
         }
+        health.set(SCHEMA, PartState::Down(format!("not migrated yet: {missing}")));
         tokio::select! {
             () = stop.cancelled() => bail!("asked to stop while waiting for the schema"),
             () = sleep(RETRY_INTERVAL) => {}
@@ -63,17 +75,19 @@ pub async fn await_schema(
     }
 }
 
-fn newest(migrator: &Migrator) -> Option<i64> {
-    migrator.iter().map(|migration| migration.version).max()
+/// The migrations that are not applied, by version and name.
+fn missing(migrator: &Migrator, applied: &[i64]) -> Vec<String> {
+    let missing = migrator.iter().filter(|migration| !applied.contains(&migration.version));
+    missing.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect()
 }
 
-/// The newest migration that was applied; `None` while there is none, or the server is away.
-async fn applied(pool: &PgPool) -> sqlx::Result<Option<i64>> {
-    let newest = sqlx::query_scalar("select max(version) from _sqlx_migrations where success");
-    match newest.fetch_one(pool).await {
-        Ok(version) => Ok(version),
-        Err(error) if is_outage(&error) => Ok(None),
-        Err(error) if code(&error).as_deref() == Some(UNDEFINED_TABLE) => Ok(None),
+/// The migrations that were applied; none while the server is away.
+async fn applied(pool: &PgPool) -> sqlx::Result<Vec<i64>> {
+    let versions = sqlx::query_scalar("select version from _sqlx_migrations where success");
+    match versions.fetch_all(pool).await {
+        Ok(versions) => Ok(versions),
+        Err(error) if is_outage(&error) => Ok(Vec::new()),
+        Err(error) if code(&error).as_deref() == Some(UNDEFINED_TABLE) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use postgres::{DatabaseConfig, UnitOfWork, await_schema, connect, migrate, transact, violates, watch};
+use postgres::{DatabaseConfig, UnitOfWork, await_schema, boot, connect, migrate, transact, violates, watch};
 use server::{Health, PartState, Snapshot};
 use sqlx::{
     ConnectOptions as _, PgConnection, PgPool,
@@ -171,15 +171,48 @@ async fn a_session_has_its_limits(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_service_waits_for_the_schema(pool: PgPool) {
-    let stop = CancellationToken::new();
+async fn a_service_waits_for_the_schema_and_says_what_is_missing(pool: PgPool) {
+    let (stop, health) = (CancellationToken::new(), Health::new(&[]).require("schema"));
     let waiting = tokio::spawn({
-        let (pool, stop) = (pool.clone(), stop.clone());
-        async move { await_schema(&MIGRATOR, &pool, &stop).await }
+        let (pool, health, stop) = (pool.clone(), health.clone(), stop.clone());
+        async move { await_schema(&MIGRATOR, &pool, &health, &stop).await }
     });
+    let missing = |snapshot: &Snapshot| match &snapshot.parts["schema"].state {
+        PartState::Down(reason) => reason.contains("0001 products seats holds"),
+        PartState::Up => false,
+    };
+    timeout(PATIENCE, health.subscribe().wait_for(missing)).await.unwrap().unwrap();
     migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
     timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    assert!(health.is_ready());
     migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap(); // a repeat changes nothing
+}
+
+/// What is rolled back to, or not rolled out yet, works on the schema of the next release.
+#[sqlx::test(migrations = false)]
+async fn a_schema_of_a_later_release_is_welcome(pool: PgPool) {
+    let (stop, health) = (CancellationToken::new(), Health::new(&[]).require("schema"));
+    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (9999, 'of a later release', true, '', 0)";
+    sqlx::query(later).execute(&pool).await.unwrap();
+    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    await_schema(&MIGRATOR, &pool, &health, &stop).await.unwrap();
+    assert!(health.is_ready());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_service_that_is_told_to_stop_while_it_waits_has_nothing_to_complain_of(pool: PgPool) {
+    let (stop, health) = (CancellationToken::new(), Health::new(&[]).require("schema"));
+    let config = config(&pool.connect_options());
+    let booting = tokio::spawn({
+        let (health, stop) = (health.clone(), stop.clone());
+        async move { boot(&MIGRATOR, &config, &health, &stop).await }
+    });
+    let waits = |snapshot: &Snapshot| matches!(&snapshot.parts["schema"].state, PartState::Down(why) if why.contains("not migrated"));
+    timeout(PATIENCE, health.subscribe().wait_for(waits)).await.unwrap().unwrap();
+    stop.cancel();
+    assert!(timeout(PATIENCE, booting).await.unwrap().unwrap().unwrap().is_none());
 }
 
 #[tokio::test]

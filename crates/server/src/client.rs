@@ -18,12 +18,17 @@ use tonic::{
     body::Body,
     transport::{self, Endpoint},
 };
-use tower::{Service, ServiceExt as _};
+use tower::Service;
 
 use crate::{
-    CONNECTION_WINDOW_BYTES, STREAM_WINDOW_BYTES,
     deadline::{self, GRPC_TIMEOUT},
+    replicas::Replicas,
 };
+
+/// How much of one answer may be on its way before it is read: a batch, whole.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same for all answers over a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// How long one try to connect may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -35,22 +40,28 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// Each call carries the current span, and ends by itself: after the channel's timeout, the time left to the call that
 /// is being handled ([`time_left`](crate::time_left)), or the request's own timeout, whichever is least. Then it fails
-/// with `DEADLINE_EXCEEDED`. A service that cannot be reached, or is lost on the way, is `UNAVAILABLE`; what the call
-/// did is unknown in both cases.
+/// with `DEADLINE_EXCEEDED`. A service that cannot be reached, or is lost on the way, is `UNAVAILABLE` once a few tries, over
+/// all of its replicas, have failed; what the call did is unknown in both cases.
 #[derive(Clone, Debug)]
 pub struct Channel {
-    inner: transport::Channel,
+    replicas: Arc<Replicas>,
     timeout: Duration,
 }
 
-/// Makes a channel to `url` (`http://127.0.0.1:50051`). It connects when it is first used, and again whenever it must:
-/// the service need not be there yet. Call it inside the runtime.
+/// Makes a channel to `urls` (`http://127.0.0.1:50051`), one or several parted by commas: replicas of one service, which get
+/// calls in turn. It connects when it is first used, and again whenever it must: the service need not be there yet. Call it
+/// inside the runtime.
 ///
 /// # Errors
-/// `url` is not a URL.
-pub fn channel(url: &str, timeout: Duration) -> anyhow::Result<Channel> {
-    let inner = Endpoint::from_shared(url.to_owned())
-        .with_context(|| format!("read the URL {url:?}"))?
+/// One of `urls` is not a URL.
+pub fn channel(urls: &str, timeout: Duration) -> anyhow::Result<Channel> {
+    let channels = urls.split(',').map(|url| connect(url.trim())).collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Channel { replicas: Arc::new(Replicas::new(channels)), timeout })
+}
+
+fn connect(url: &str) -> anyhow::Result<transport::Channel> {
+    let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("read the URL {url:?}"))?;
+    Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)
         .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
@@ -59,8 +70,7 @@ pub fn channel(url: &str, timeout: Duration) -> anyhow::Result<Channel> {
         .keep_alive_while_idle(true)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_lazy();
-    Ok(Channel { inner, timeout })
+        .connect_lazy())
 }
 
 impl Service<Request<Body>> for Channel {
@@ -77,23 +87,22 @@ impl Service<Request<Body>> for Channel {
         let limit = [asked, deadline::time_left()].into_iter().flatten().fold(self.timeout, Duration::min);
         request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(limit));
         telemetry::propagation::inject_headers(request.headers_mut());
-        let answer = self.inner.clone().oneshot(request);
+        let replicas = Arc::clone(&self.replicas);
         Box::pin(async move {
-            match timeout(limit, answer).await {
+            match timeout(limit, replicas.call(request)).await {
                 Ok(Ok(response)) => Ok(response.map(|body| Body::new(body.map_err(lost)))),
-                Ok(Err(error)) if is_timeout(&error) => Err(too_late()),
-                Ok(Err(error)) => Err(unreachable(error)),
+                Ok(Err(status)) => Err(status),
                 Err(_) => Err(too_late()),
             }
         })
     }
 }
 
-fn too_late() -> Status {
+pub(crate) fn too_late() -> Status {
     Status::deadline_exceeded("the other service did not answer in time")
 }
 
-fn unreachable(error: transport::Error) -> Status {
+pub(crate) fn unreachable(error: transport::Error) -> Status {
     let mut status = Status::unavailable("the other service cannot be reached");
     status.set_source(Arc::new(error));
     status
@@ -107,6 +116,6 @@ fn lost(error: Status) -> Status {
 }
 
 /// Whether tonic's own timeout ended the call: it reads the same header.
-fn is_timeout(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_timeout(error: &(dyn Error + 'static)) -> bool {
     iter::successors(Some(error), |&error| error.source()).any(<dyn Error>::is::<TimeoutExpired>)
 }

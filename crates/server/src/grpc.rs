@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use axum::{
     extract::Request,
     middleware::{self, Next},
@@ -19,12 +19,18 @@ use tonic_reflection::server as reflection;
 use tracing::Instrument as _;
 
 use crate::{
-    CONNECTION_WINDOW_BYTES, DRAIN_LIMIT, Health, STREAM_WINDOW_BYTES, deadline,
-    health_service::HealthService, malformed, observe::Call, panic,
+    Admission, DRAIN_LIMIT, Health, deadline, health_service::HealthService, incoming, malformed,
+    observe::Call, panic,
 };
 
-/// Calls in flight on one connection; a client with more waits.
+/// Connections at a time; one more is closed at once.
+const MAX_CONNECTIONS: usize = 512;
+/// Calls in flight on one connection; a client with more waits, so it is more than a client should have.
 const MAX_STREAMS: u32 = 2048;
+/// How much of one request may be on its way before it is read.
+const STREAM_WINDOW_BYTES: u32 = 256 << 10;
+/// The same for all requests over a connection together: with [`MAX_CONNECTIONS`] it bounds what unread requests take.
+const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
 /// A silent connection is asked for a sign of life this often, and closed without one.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,9 +40,10 @@ pub(crate) async fn run(
     listener: TcpListener,
     routes: Routes,
     health: Health,
+    admission: Admission,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = complete(routes, &health)?;
+    let routes = complete(routes, &health, admission)?;
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE_INTERVAL))
@@ -53,7 +60,7 @@ pub(crate) async fn run(
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, draining);
+        .serve_with_incoming_shutdown(incoming::limited(incoming, MAX_CONNECTIONS), draining);
     let limit = async {
         stop.cancelled().await;
         sleep(DRAIN_LIMIT).await;
@@ -61,22 +68,20 @@ pub(crate) async fn run(
     tokio::select! {
         served = serving => served.context("serve gRPC"),
         // Waiting for the last connection can hang: https://github.com/hyperium/hyper/issues/4170
-        () = limit => {
-            tracing::warn!(limit_s = DRAIN_LIMIT.as_secs(), "calls were still in flight when the drain ended");
-            Ok(())
-        }
+        () = limit => bail!("calls were still in flight after {} s of draining", DRAIN_LIMIT.as_secs()),
     }
 }
 
 /// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind `guard`.
-fn complete(routes: Routes, health: &Health) -> anyhow::Result<Routes> {
+fn complete(routes: Routes, health: &Health, admission: Admission) -> anyhow::Result<Routes> {
     let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
     let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
     let routes = routes
         .add_service(HealthServer::new(HealthService::new(health.clone())))
         .add_service(reflection.context("read the descriptors")?)
         .add_service(old_reflection.context("read the descriptors")?);
-    Ok(Routes::from(routes.into_axum_router().layer(middleware::from_fn(guard))).prepare())
+    let guard = middleware::from_fn(move |request, next| guard(admission.clone(), request, next));
+    Ok(Routes::from(routes.into_axum_router().layer(guard)).prepare())
 }
 
 /// What reflection knows: all of the API, of which it lists what this process serves.
@@ -91,8 +96,12 @@ fn described(health: &Health, reflection: &str) -> reflection::Builder<'static> 
 }
 
 /// What every call passes.
-async fn guard(request: Request, next: Next) -> Response {
-    let call = Call::begin(request.uri().path(), request.headers());
+async fn guard(admission: Admission, request: Request, next: Next) -> Response {
+    let mut call = Call::begin(request.uri().path(), request.headers());
+    match admission.admit(request.uri().path()) {
+        Ok(admitted) => call.admitted(admitted),
+        Err(status) => return call.observe(status.into_http()),
+    }
     let limit = deadline::limit(request.headers());
     let answer = async { malformed::blame_caller(next.run(request).await) };
     let handler = panic::caught(deadline::within(limit, answer));

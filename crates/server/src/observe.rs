@@ -24,6 +24,8 @@ use prost_types::FileDescriptorSet;
 use tonic::Code;
 use tracing::{Span, field};
 
+use crate::admission::Admitted;
+
 struct Instruments {
     duration: Histogram<f64>,
     active: UpDownCounter<i64>,
@@ -64,6 +66,7 @@ pub(crate) struct Call {
     span: Span,
     start: Instant,
     code: Option<Code>,
+    admitted: Option<Admitted>,
 }
 
 impl Call {
@@ -83,7 +86,12 @@ impl Call {
         if telemetry::exports_traces() {
             trace(&span, &method, headers);
         }
-        Self { method, span, start: Instant::now(), code: None }
+        Self { method, span, start: Instant::now(), code: None, admitted: None }
+    }
+
+    /// Keeps the leave to handle it until its end.
+    pub(crate) fn admitted(&mut self, admitted: Admitted) {
+        self.admitted = Some(admitted);
     }
 
     pub(crate) fn span(&self) -> Span {

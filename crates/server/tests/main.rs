@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Channel, Endpoints, Health, Jobs, PartState};
+use server::{Admission, Channel, Health, Jobs, PartState};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -28,6 +28,8 @@ use tonic_health::pb::{
 
 const SERVICE: &str = "holdfast.catalog.v1.CatalogService";
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Calls in flight that the server takes.
+const MAX_CALLS: usize = 3;
 
 /// A running server with three handlers of its own: one that answers when it is told to, one that never does, one that
 /// panics.
@@ -59,8 +61,25 @@ async fn start() -> Running {
     let arrived = Arc::new(Notify::new());
     let answer = watch::Sender::new(false);
     let routes = Routes::from(handlers(arrived.clone(), answer.subscribe()));
-    let served = tokio::spawn(server::serve(Endpoints { grpc, http }, routes, health.clone(), stop.clone()));
+    let served = tokio::spawn(serve(grpc, http, routes, health.clone(), stop.clone()));
     Running { health, stop, served, url, http: http_address, arrived, answer }
+}
+
+/// As a service does.
+async fn serve(
+    grpc: TcpListener,
+    http: TcpListener,
+    routes: Routes,
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let drained = CancellationToken::new();
+    let http = tokio::spawn(server::serve_http(http, health.clone(), drained.clone()));
+    let served =
+        server::serve(grpc, routes, health, Admission::new(MAX_CALLS, &["test.Internal"]), stop).await;
+    drained.cancel();
+    http.await?;
+    served
 }
 
 fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
@@ -71,7 +90,8 @@ fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
         empty_message()
     };
     Router::new()
-        .route("/test.Test/Wait", post(waiting))
+        .route("/test.Test/Wait", post(waiting.clone()))
+        .route("/test.Internal/Wait", post(waiting))
         .route("/test.Test/Hang", post(pending::<Response>))
         .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
 }
@@ -300,4 +320,72 @@ async fn a_service_that_is_away_is_unavailable() {
     let channel = server::channel(&format!("http://{nobody}"), PATIENCE).unwrap();
     let error = call(channel, "/test.Test/Wait", None).await.unwrap_err();
     assert_eq!(error.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_refused_at_once_and_the_services_and_health_are_not() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..MAX_CALLS {
+        waiting.push(tokio::spawn(call(channel.clone(), "/test.Test/Wait", None)));
+        running.arrived.notified().await;
+    }
+    let refused = call(channel.clone(), "/test.Test/Wait", None).await.unwrap_err();
+    assert_eq!((refused.code(), &*api::reason_of(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
+    assert!(api::retry_delay_of(&refused).is_some());
+    assert_eq!(check(&running, "").await.unwrap(), ServingStatus::Serving);
+    let internal = tokio::spawn(call(channel.clone(), "/test.Internal/Wait", None));
+    running.arrived.notified().await;
+
+    running.answer.send_replace(true);
+    for call in waiting {
+        call.await.unwrap().unwrap();
+    }
+    internal.await.unwrap().unwrap();
+    call(channel, "/test.Test/Wait", None).await.unwrap();
+    end(running).await;
+}
+
+#[tokio::test]
+async fn a_drain_that_a_call_holds_up_ends_at_its_limit_and_says_so() {
+    let running = start().await;
+    // A stream is not limited by its deadline once its response has begun.
+    let (sender, requests) = futures::channel::mpsc::unbounded();
+    let first = tonic_reflection::pb::v1::ServerReflectionRequest {
+        message_request: Some(
+            tonic_reflection::pb::v1::server_reflection_request::MessageRequest::ListServices(String::new()),
+        ),
+        ..Default::default()
+    };
+    sender.unbounded_send(first).unwrap();
+    // The channel of the services reads requests whole: this one is tonic's own.
+    let direct = tonic::transport::Endpoint::from_shared(running.url.clone()).unwrap().connect_lazy();
+    let mut streaming =
+        tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient::new(direct);
+    let mut answers = streaming.server_reflection_info(requests).await.unwrap().into_inner();
+    assert!(answers.message().await.unwrap().is_some());
+    running.stop.cancel();
+    let error = tokio::time::timeout(PATIENCE, running.served).await.unwrap().unwrap().unwrap_err();
+    assert!(error.to_string().contains("still in flight"), "{error:#}");
+    drop(sender);
+}
+
+#[tokio::test]
+async fn calls_go_to_another_replica_when_one_is_gone() {
+    let (first, second) = (start().await, start().await);
+    let urls = format!("{}, {}", first.url, second.url);
+    let channel = server::channel(&urls, PATIENCE).unwrap();
+    for running in [&first, &second] {
+        running.answer.send_replace(true);
+    }
+    for _ in 0..4 {
+        call(channel.clone(), "/test.Test/Wait", None).await.unwrap();
+    }
+    end(first).await;
+    for _ in 0..10 {
+        call(channel.clone(), "/test.Test/Wait", None).await.unwrap();
+    }
+    end(second).await;
+    assert_eq!(call(channel, "/test.Test/Wait", None).await.unwrap_err().code(), Code::Unavailable);
 }

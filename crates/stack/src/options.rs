@@ -33,14 +33,14 @@ pub struct Options {
     pub cluster: bool,
     /// The ports of the first replicas.
     pub ports: Ports,
-    /// How many catalog processes. Everyone calls the first one, unless `proxied`.
+    /// How many catalog processes. The other services call them in turn.
     pub catalogs: usize,
-    /// How many reservation processes. Everyone calls the first one, unless `proxied`.
+    /// How many reservation processes. The expirers call them in turn.
     pub reservations: usize,
     /// How many expirer processes.
     pub expirers: usize,
     /// Whether the parts reach each other, and clients the services, through proxies that can be broken: see
-    /// [`Stack::links`](crate::Stack::links). Then the second replica of a service calls the second replica of another, and so on.
+    /// [`Stack::links`](crate::Stack::links).
     pub proxied: bool,
     /// Environment variables for every service, for example `("HOLDFAST_SWEEP_INTERVAL_MS", "500")`.
     pub env: Vec<(String, String)>,

@@ -83,6 +83,11 @@ impl Process {
         }
     }
 
+    /// The code that it ended with by itself, if it was started here and no signal ended it.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.as_mut()?.try_wait().ok()??.code()
+    }
+
     /// Sends a signal to its group.
     pub fn signal(&mut self, signal: Signal) {
         if self.is_running()

@@ -192,6 +192,12 @@ impl Service {
         self.process().as_mut().is_some_and(Process::is_running)
     }
 
+    /// The code that it ended with, if it ended by itself.
+    #[must_use]
+    pub fn exit_code(&self) -> Option<i32> {
+        self.process().as_mut().and_then(Process::exit_code)
+    }
+
     /// Asks it to stop (SIGTERM) and waits until it has drained.
     pub fn stop(&self) {
         self.end(|process| {

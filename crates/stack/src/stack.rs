@@ -198,14 +198,17 @@ impl Stack {
             (ServiceKind::Catalog, "HOLDFAST_CATALOG_URL"),
             (ServiceKind::Reservation, "HOLDFAST_RESERVATION_URL"),
         ] {
-            let service = self.services.iter().find(|service| service.kind() == called);
-            env.extend(service.map(|service| (name.to_owned(), service.url())));
+            let urls: Vec<String> =
+                self.services.iter().filter(|service| service.kind() == called).map(Service::url).collect();
+            if !urls.is_empty() {
+                env.push((name.to_owned(), urls.join(",")));
+            }
         }
         env
     }
 }
 
-/// The links of a stack that has proxies. The second replica calls the second one of another service, and so on.
+/// The links of a stack that has proxies.
 impl Stack {
     /// What a service that is about to start is to know, with proxies for it where the stack has them.
     fn wire(&mut self, kind: ServiceKind, replica: usize) -> Result<Vec<(String, String)>> {
@@ -218,10 +221,10 @@ impl Stack {
                     // The catalog has no use for the broker.
                     "HOLDFAST_AMQP_URL" if kind != ServiceKind::Catalog => self.servers.brokers(),
                     "HOLDFAST_CATALOG_URL" if kind != ServiceKind::Catalog => {
-                        self.callee(ServiceKind::Catalog, replica)
+                        self.callees(ServiceKind::Catalog)
                     }
                     "HOLDFAST_RESERVATION_URL" if kind == ServiceKind::Expirer => {
-                        self.callee(ServiceKind::Reservation, replica)
+                        self.callees(ServiceKind::Reservation)
                     }
                     _ => Vec::new(),
                 };
@@ -246,11 +249,10 @@ impl Stack {
         Ok(())
     }
 
-    /// Whom the replica of another service calls.
-    fn callee(&self, kind: ServiceKind, replica: usize) -> Vec<(String, u16)> {
-        let all: Vec<&Service> = self.services.iter().filter(|service| service.kind() == kind).collect();
-        let callee = all.get(replica % all.len().max(1));
-        callee.map(|service| (service.name(), service.grpc_port())).into_iter().collect()
+    /// Whom the others call.
+    fn callees(&self, kind: ServiceKind) -> Vec<(String, u16)> {
+        let all = self.services.iter().filter(|service| service.kind() == kind);
+        all.map(|service| (service.name(), service.grpc_port())).collect()
     }
 }
 

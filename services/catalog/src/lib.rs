@@ -15,7 +15,7 @@ use proto::catalog::{
     audit_service_server::AuditServiceServer, catalog_service_server::CatalogServiceServer,
     hold_service_server::HoldServiceServer,
 };
-use server::{Endpoints, Health, Jobs};
+use server::{Admission, Endpoints, Health, Jobs};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
@@ -44,6 +44,15 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(..=86_400_000)
     )]
     pub review_grace_ms: u32,
+    /// How many calls of customers are handled at a time; one more is refused at once. Bounds the memory that they take.
+    #[arg(
+        long,
+        env = "HOLDFAST_MAX_CALLS",
+        default_value_t = 256,
+        value_name = "CALLS",
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub max_calls: u32,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -72,12 +81,17 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         HoldServiceServer::<HoldRpc>::NAME,
         AuditServiceServer::<AuditRpc>::NAME,
     ])
-    .require("database");
+    .require("database")
+    .require("schema");
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
-    let pool = postgres::connect(&config.database, &stop).await?;
-    postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
+    // Health is answered from the start, also while there is no database yet.
+    let http = server::serve_http(endpoints.http, health.clone(), background.clone());
+    jobs.spawn("http", &background, http);
+    let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
+        return Ok(());
+    };
     let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
     jobs.spawn("database watch", &background, watch);
 
@@ -86,7 +100,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let routes = Routes::new(CatalogServiceServer::new(CatalogRpc::new(pool.clone())))
         .add_service(HoldServiceServer::new(holds))
         .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
-    let served = server::serve(endpoints, routes, health, stop).await;
+    let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
+    let admission = Admission::new(config.max_calls as usize, &internal);
+    let served = server::serve(endpoints.grpc, routes, health, admission, stop).await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

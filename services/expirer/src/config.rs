@@ -32,8 +32,8 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_REVIEW_GRACE_MS", default_value_t = 1_000, value_name = "MS",
           value_parser = clap::value_parser!(u32).range(..=86_400_000))]
     pub review_grace_ms: u32,
-    /// The most timer messages in hand at a time. Each waits here for up to half a second, so it bounds both the memory (a
-    /// message has up to 1,000 holds) and the rate of messages that are on time.
+    /// The most timer messages in hand at a time. Each waits here for up to half a second, so it bounds the rate of
+    /// messages that are on time; how many of their holds are in hand is bounded apart from it.
     #[arg(long, env = "HOLDFAST_PREFETCH", default_value_t = 2_000, value_name = "MESSAGES",
           value_parser = clap::value_parser!(u16).range(1..=2_000))]
     pub prefetch: u16,

@@ -92,18 +92,11 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
     work.spawn("sweep", &stop, sweep.run(config.sweep_interval(), stop.clone()));
     work.spawn("timers", &stop, timers.run(consuming, config.prefetch, stop.clone()));
 
-    let serving = async {
-        let served = server::serve_http(http, health.clone(), background.clone()).await;
-        stop.cancel();
-        served
-    };
-    let ending = async {
-        stop.cancelled().await;
-        health.drain();
-        let worked = work.finish().await;
-        background.cancel();
-        worked.and(rest.finish().await)
-    };
-    let (served, finished) = tokio::join!(serving, ending);
-    served.and(finished)
+    rest.spawn("http", &background, server::serve_http(http, health.clone(), background.clone()));
+
+    stop.cancelled().await;
+    health.drain();
+    let worked = work.finish().await;
+    background.cancel();
+    worked.and(rest.finish().await)
 }

@@ -1,6 +1,6 @@
 //! Parks timers again: fresh messages, confirmed, in natural batches over one channel.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use amqp::{Broker, Message};
 use batch::{BatchLimits, Batcher};
@@ -9,7 +9,8 @@ use tokio::sync::Mutex;
 use crate::failure::Failure;
 
 /// One batch at a time: that is what a publisher can do.
-const LIMITS: BatchLimits = BatchLimits { max_batch: 200, queue: 10_000, in_flight: 1 };
+const LIMITS: BatchLimits =
+    BatchLimits { max_batch: 200, queue: 10_000, in_flight: 1, max_wait: Duration::MAX };
 
 /// Parks timers. Clones share the channel.
 #[derive(Clone, Debug)]

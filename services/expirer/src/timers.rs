@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 
 use amqp::{Broker, Deliveries, Lanes, topology};
 use failpoint::{Step, reach};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::message::Handler;
@@ -15,6 +18,10 @@ use crate::{clock::Clock, failure, metrics::Metrics, parking::Parking, settler::
 
 /// How long what is in hand may take to finish once the process is to stop; what takes longer comes again.
 const DRAIN_LIMIT: Duration = Duration::from_secs(5);
+
+/// The most that is read of messages in hand, in bytes: some 100,000 holds. It bounds the memory that they take, a few times as
+/// much; messages beyond it wait as they came.
+const MAX_BYTES: u32 = 6 << 20;
 
 /// Takes timers from `holds.due`.
 pub(crate) struct Timers {
@@ -63,6 +70,7 @@ impl Timers {
     async fn take(self: &Arc<Self>, mut deliveries: Deliveries, stop: &CancellationToken) {
         let tasks = TaskTracker::new();
         let ended = stop.child_token();
+        let hands = Arc::new(Semaphore::new(MAX_BYTES as usize));
         loop {
             let delivery = tokio::select! {
                 delivery = deliveries.next() => delivery,
@@ -73,8 +81,16 @@ impl Timers {
                 ended.cancel();
                 return;
             };
+            let size = u32::try_from(delivery.size()).unwrap_or(u32::MAX).clamp(1, MAX_BYTES);
+            let room = tokio::select! {
+                room = Arc::clone(&hands).acquire_many_owned(size) => room,
+                () = stop.cancelled() => break,
+            };
             let handler = Handler { timers: Arc::clone(self), stop: ended.clone() };
-            tasks.spawn(handler.handle(delivery));
+            tasks.spawn(async move {
+                handler.handle(delivery).await;
+                drop(room);
+            });
         }
         deliveries.cancel().await;
         tasks.close();

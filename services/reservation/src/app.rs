@@ -1,13 +1,19 @@
-//! What a handler works with: the three batchers of the write path, and the flows that use more than one of them.
+//! What a handler works with: the batchers of reads and of the write path, and the flows that use more than one of them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
 use proto::catalog::hold_service_client::HoldServiceClient;
-use server::{Channel, Health, Jobs};
+use server::{Channel, Health, Jobs, Share, Turn};
 use sqlx::PgPool;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::Instrument as _;
+use uuid::Uuid;
 
 use crate::{
     convert,
@@ -29,6 +35,13 @@ use crate::{
 const MAX_BATCH: usize = 512;
 /// What may wait for a batch; beyond it callers are refused at once.
 const QUEUE: usize = 4096;
+/// How long a call should wait for its batch; one that would wait longer is refused at once.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// Batches of reads at a time. Changes and relays keep connections of their own, whoever reads.
+const READS: usize = 2;
+/// Lists that are read at a time, and that wait for it.
+const LISTS: usize = 2;
+const LISTS_WAITING: usize = 64;
 /// How often a hold that lost its attempt to a verdict tries the next one.
 const HOLD_ATTEMPTS: usize = 3;
 
@@ -42,6 +55,9 @@ pub struct App {
     /// Rings when the outbox has something new.
     pub wake: Arc<Wake>,
     health: Health,
+    lists: Share,
+    creations: TaskTracker,
+    reader: Batcher<BookingId, Result<Option<Seen>, Failure>>,
     placer: Batcher<Wanted, Result<Placement, Failure>>,
     creator: Batcher<New, Result<Created, Failure>>,
     changer: Batcher<Asked, Result<Answer, Failure>>,
@@ -58,7 +74,14 @@ impl App {
         wake: Arc<Wake>,
         health: Health,
     ) -> Self {
-        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1 };
+        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1, max_wait: MAX_WAIT };
+        let reader = Batcher::start("get", BatchLimits { in_flight: READS, ..limits }, {
+            let pool = pool.clone();
+            move |ids: Vec<BookingId>| {
+                let pool = pool.clone();
+                async move { each(ids.len(), read(&pool, &ids).await.map_err(|error| error.into_failure("get"))) }
+            }
+        });
         let placer = Batcher::start("place", limits, move |wanted: Vec<Wanted>| {
             let catalog = catalog.clone();
             async move { placement::place(&catalog, &wanted).await }
@@ -84,7 +107,8 @@ impl App {
                 }
             }
         });
-        Self { pool, policy, wake, health, placer, creator, changer }
+        let (lists, creations) = (Share::new(LISTS, LISTS_WAITING), TaskTracker::new());
+        Self { pool, policy, wake, health, lists, creations, reader, placer, creator, changer }
     }
 
     /// Makes the end of a batcher the end of the process, until `until`: nothing could be written any more.
@@ -94,17 +118,30 @@ impl App {
         jobs.watch("change batcher", until, self.changer.clone().ended());
     }
 
-    /// Creates a booking; with `hold` takes its units first. To be carried through once begun, whether its caller waits
-    /// or not: in between, units are held for a booking that is not recorded yet.
-    pub async fn create(&self, mut new: New, hold: bool) -> Result<Seen, Error> {
+    /// Creates a booking; with `hold` takes its units first. It goes on when its caller has gone: in between, units are held
+    /// for a booking that is not recorded yet. Only before that it is given up, when its caller's time is over.
+    pub async fn create(&self, new: New, hold: bool) -> Result<Seen, Error> {
+        let (app, deadline) = (self.clone(), caller_waits_until());
+        let created = self
+            .creations
+            .spawn(async move { app.carry_through(new, hold, deadline).await }.in_current_span());
+        created.await.map_err(|_| Error::Failed(Failure::Defect))?
+    }
+
+    async fn carry_through(
+        &self,
+        mut new: New,
+        hold: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Seen, Error> {
         // Before any units are taken: a place for the booking, and a database to record it in.
-        let place = self.creator.reserve()?;
+        let place = self.creator.reserve_by(deadline)?;
         if !self.health.is_up("database") {
             return Err(Error::Failed(Failure::Outage));
         }
         let mut placed_now = false;
         if hold {
-            match self.place(Wanted::of(&new)).await? {
+            match self.place(Wanted::of(&new), deadline).await? {
                 Placement::Active(placed) => {
                     reach(Step::CreatePlaced).await?;
                     for (line, price) in new.lines.iter_mut().zip(&placed.unit_prices_minor) {
@@ -159,7 +196,8 @@ impl App {
             let seen = self.get(id).await?;
             let placed = match seen.booking.state {
                 State::Initiated { deadline } if seen.now < deadline => {
-                    match self.place(Wanted::draft(&seen.booking, asked_ttl_ms)).await? {
+                    let wanted = Wanted::draft(&seen.booking, asked_ttl_ms);
+                    match self.place(wanted, caller_waits_until()).await? {
                         Placement::Active(placed) => {
                             reach(Step::HoldPlaced).await?;
                             Some(placed)
@@ -182,22 +220,48 @@ impl App {
     /// Carries out one command, together with whatever else waits.
     pub async fn command(&self, id: BookingId, command: Command) -> Result<Seen, Error> {
         let asked = Asked { booking_id: id, command: command.clone() };
-        match self.changer.submit(asked).await?.map_err(Error::Failed)? {
+        match self.changer.submit_by(asked, caller_waits_until()).await?.map_err(Error::Failed)? {
             Answer::Booking(seen, Ok(_)) => Ok(*seen),
             Answer::Booking(_, Err(refusal)) => Err(refused(id, &command, refusal)),
             Answer::NotFound => Err(Error::NotFound(id)),
         }
     }
 
-    /// Reads one booking.
+    /// Reads one booking, together with whatever else is asked for.
     pub async fn get(&self, id: BookingId) -> Result<Seen, Error> {
-        let mut conn = self.pool.acquire().await?;
-        bookings::get(&mut conn, &[id.get()]).await?.pop().ok_or(Error::NotFound(id))
+        let found = self.reader.submit_by(id, caller_waits_until()).await?.map_err(Error::Failed)?;
+        found.ok_or(Error::NotFound(id))
     }
 
-    async fn place(&self, wanted: Wanted) -> Result<Placement, Error> {
-        self.placer.submit(wanted).await?.map_err(Error::Failed)
+    /// A turn to read a list from the database: lists have a share of it, and no more.
+    pub async fn list_turn(&self) -> Result<Turn, Error> {
+        Ok(self.lists.turn().await?)
     }
+
+    /// Waits until what goes on without its caller is done.
+    pub async fn finish(&self) {
+        self.creations.close();
+        self.creations.wait().await;
+    }
+
+    async fn place(&self, wanted: Wanted, deadline: Option<Instant>) -> Result<Placement, Error> {
+        self.placer.submit_by(wanted, deadline).await?.map_err(Error::Failed)
+    }
+}
+
+/// When the caller of the call being handled stops waiting.
+fn caller_waits_until() -> Option<Instant> {
+    server::time_left().map(|left| Instant::now() + left)
+}
+
+/// The bookings with these ids, in their order.
+async fn read(pool: &PgPool, ids: &[BookingId]) -> Result<Vec<Option<Seen>>, Error> {
+    let mut unique: Vec<Uuid> = ids.iter().map(|id| id.get()).collect();
+    unique.sort_unstable();
+    unique.dedup();
+    let found = bookings::get(&mut *pool.acquire().await?, &unique).await?;
+    let found: HashMap<BookingId, Seen> = found.into_iter().map(|seen| (seen.booking.id, seen)).collect();
+    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
 }
 
 impl Wanted {

@@ -131,6 +131,12 @@ impl From<api::Violation> for Error {
     }
 }
 
+impl From<server::Busy> for Error {
+    fn from(_: server::Busy) -> Self {
+        Self::Overloaded
+    }
+}
+
 impl From<batch::SubmitError> for Error {
     fn from(error: batch::SubmitError) -> Self {
         match error {

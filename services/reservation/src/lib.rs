@@ -25,7 +25,7 @@ use proto::{
         settlement_service_server::SettlementServiceServer,
     },
 };
-use server::{Endpoints, Health, Jobs, PartState};
+use server::{Admission, Endpoints, Health, Jobs, PartState};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
@@ -42,6 +42,10 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/
 
 /// How long a call to the catalog may take.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The largest request of a customer; with the limit on calls it bounds the memory that requests take. The largest that is
+/// any good, a booking of 100 lines, takes a fifth of it.
+const MAX_REQUEST_BYTES: usize = 64 << 10;
 
 /// What can be set.
 #[derive(clap::Parser, Clone, Debug)]
@@ -68,6 +72,11 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_DRAFT_TTL_MS", default_value_t = 1_800_000, value_name = "MS",
           value_parser = clap::value_parser!(u32).range(1..=86_400_000))]
     pub draft_ttl_ms: u32,
+    /// How many calls of customers are handled at a time; one more is refused at once. Bounds the memory that they take, and
+    /// with it how long they wait.
+    #[arg(long, env = "HOLDFAST_MAX_CALLS", default_value_t = 2_048, value_name = "CALLS",
+          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub max_calls: u32,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -102,13 +111,18 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         AuditServiceServer::<AuditRpc>::NAME,
     ])
     .require("database")
+    .require("schema")
     .inform("broker");
     // The relay and the watchers outlive the calls. What the relay leaves in the outbox waits for the next one.
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
-    let pool = postgres::connect(&config.database, &stop).await?;
-    postgres::await_schema(&MIGRATOR, &pool, &stop).await?;
+    // Health is answered from the start, also while there is no database yet.
+    let http = server::serve_http(endpoints.http, health.clone(), background.clone());
+    jobs.spawn("http", &background, http);
+    let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
+        return Ok(());
+    };
     let broker = Broker::start("reservation", &config.amqp, background.clone()).context("set up RabbitMQ")?;
     let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
     let wake = Arc::new(Wake::default());
@@ -123,10 +137,14 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
     app.supervise(&jobs, &background);
-    let routes = Routes::new(BookingServiceServer::new(BookingRpc(app.clone())))
-        .add_service(SettlementServiceServer::new(SettlementRpc(app)))
+    let bookings = BookingServiceServer::new(BookingRpc(app.clone()));
+    let routes = Routes::new(bookings.max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add_service(SettlementServiceServer::new(SettlementRpc(app.clone())))
         .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
-    let served = server::serve(endpoints, routes, health, stop).await;
+    let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
+    let admission = Admission::new(config.max_calls as usize, &internal);
+    let served = server::serve(endpoints.grpc, routes, health, admission, stop).await;
+    app.finish().await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

@@ -1,5 +1,7 @@
 //! HoldService. Internal.
 
+use std::time::Duration;
+
 use api::field;
 use batch::{BatchLimits, Batcher};
 use proto::catalog as pb;
@@ -19,6 +21,8 @@ use crate::{
 const MAX_BATCH: usize = 4;
 /// What may wait for a transaction; beyond it callers are refused at once.
 const QUEUE: usize = 64;
+/// How long a call should wait for its transaction.
+const MAX_WAIT: Duration = Duration::from_secs(1);
 /// The most verdicts in one transaction, each on up to 100 lines. What an unfinished call has settled stays settled, so
 /// asking again comes to an end.
 const VERDICTS_PER_TRANSACTION: usize = 500;
@@ -34,7 +38,7 @@ impl HoldRpc {
     /// Starts the batcher. `grace_ms` after its time the sweep asks for a verdict on a hold that nobody settled.
     #[must_use]
     pub fn new(pool: PgPool, grace_ms: i64) -> Self {
-        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1 };
+        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1, max_wait: MAX_WAIT };
         let place_pool = pool.clone();
         let placer = Batcher::start("place", limits, move |calls: Vec<Vec<PlaceRequest>>| {
             let pool = place_pool.clone();

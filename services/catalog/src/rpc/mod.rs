@@ -16,6 +16,7 @@ use proto::catalog::{
     ListSeatsRequest, ListSeatsResponse, UpdateProductRequest, UpdateProductResponse, UpdateSeatMapRequest,
     UpdateSeatMapResponse, UpdateSeatsRequest, UpdateSeatsResponse, catalog_service_server::CatalogService,
 };
+use server::Share;
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
@@ -23,18 +24,32 @@ use crate::Error;
 
 type Answer<T> = Result<Response<T>, Status>;
 
+/// Calls of each kind that use the database at a time, so that holds keep connections whoever reads or tends the shop.
+const READS: usize = 3;
+const CHANGES: usize = 2;
+/// Calls of each kind that wait for their turn.
+const WAITING: usize = 128;
+
 /// Products, stock, seat maps and seats, for clients.
 #[derive(Clone, Debug)]
 pub struct CatalogRpc {
     pool: PgPool,
+    reads: Share,
+    changes: Share,
 }
 
 impl CatalogRpc {
     /// On this database.
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self { pool, reads: Share::new(READS, WAITING), changes: Share::new(CHANGES, WAITING) }
     }
+}
+
+/// Acts as soon as it is this call's turn at the database.
+async fn in_turn<T>(share: &Share, act: impl Future<Output = Result<T, Error>>) -> Answer<T> {
+    let _turn = share.turn().await.map_err(Error::from)?;
+    answer(act.await)
 }
 
 fn answer<T>(outcome: Result<T, Error>) -> Answer<T> {
@@ -44,54 +59,54 @@ fn answer<T>(outcome: Result<T, Error>) -> Answer<T> {
 #[tonic::async_trait]
 impl CatalogService for CatalogRpc {
     async fn create_product(&self, request: Request<CreateProductRequest>) -> Answer<CreateProductResponse> {
-        answer(products::create(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, products::create(&self.pool, request.get_ref())).await
     }
 
     async fn get_product(&self, request: Request<GetProductRequest>) -> Answer<GetProductResponse> {
-        answer(products::get(&self.pool, request.get_ref()).await)
+        in_turn(&self.reads, products::get(&self.pool, request.get_ref())).await
     }
 
     async fn list_products(&self, request: Request<ListProductsRequest>) -> Answer<ListProductsResponse> {
-        answer(products::list(&self.pool, request.get_ref()).await)
+        in_turn(&self.reads, products::list(&self.pool, request.get_ref())).await
     }
 
     async fn update_product(&self, request: Request<UpdateProductRequest>) -> Answer<UpdateProductResponse> {
-        answer(products::update(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, products::update(&self.pool, request.get_ref())).await
     }
 
     async fn delete_product(&self, request: Request<DeleteProductRequest>) -> Answer<DeleteProductResponse> {
-        answer(products::delete(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, products::delete(&self.pool, request.get_ref())).await
     }
 
     async fn adjust_stock(&self, request: Request<AdjustStockRequest>) -> Answer<AdjustStockResponse> {
-        answer(stock::adjust(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, stock::adjust(&self.pool, request.get_ref())).await
     }
 
     async fn create_seat_map(&self, request: Request<CreateSeatMapRequest>) -> Answer<CreateSeatMapResponse> {
-        answer(seat_maps::create(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, seat_maps::create(&self.pool, request.get_ref())).await
     }
 
     async fn get_seat_map(&self, request: Request<GetSeatMapRequest>) -> Answer<GetSeatMapResponse> {
-        answer(seat_maps::get(&self.pool, request.get_ref()).await)
+        in_turn(&self.reads, seat_maps::get(&self.pool, request.get_ref())).await
     }
 
     async fn list_seat_maps(&self, request: Request<ListSeatMapsRequest>) -> Answer<ListSeatMapsResponse> {
-        answer(seat_maps::list(&self.pool, request.get_ref()).await)
+        in_turn(&self.reads, seat_maps::list(&self.pool, request.get_ref())).await
     }
 
     async fn update_seat_map(&self, request: Request<UpdateSeatMapRequest>) -> Answer<UpdateSeatMapResponse> {
-        answer(seat_maps::update(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, seat_maps::update(&self.pool, request.get_ref())).await
     }
 
     async fn delete_seat_map(&self, request: Request<DeleteSeatMapRequest>) -> Answer<DeleteSeatMapResponse> {
-        answer(seat_maps::delete(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, seat_maps::delete(&self.pool, request.get_ref())).await
     }
 
     async fn list_seats(&self, request: Request<ListSeatsRequest>) -> Answer<ListSeatsResponse> {
-        answer(seats::list(&self.pool, request.get_ref()).await)
+        in_turn(&self.reads, seats::list(&self.pool, request.get_ref())).await
     }
 
     async fn update_seats(&self, request: Request<UpdateSeatsRequest>) -> Answer<UpdateSeatsResponse> {
-        answer(seats::update(&self.pool, request.get_ref()).await)
+        in_turn(&self.changes, seats::update(&self.pool, request.get_ref())).await
     }
 }

@@ -2,23 +2,13 @@
 
 use api::{Violation, Violations, field};
 use proto::reservation::{Booking, CreateBookingRequest, HoldBookingRequest};
-use tracing::Instrument as _;
 
-use crate::{
-    app::App,
-    convert,
-    domain::ids::BookingId,
-    error::{Error, Failure},
-    store::create::New,
-};
+use crate::{app::App, convert, domain::ids::BookingId, error::Error, store::create::New};
 
 pub(super) async fn create_booking(app: &App, request: CreateBookingRequest) -> Result<Booking, Error> {
     let hold = request.hold;
     let new = parse(&request)?;
-    // In a task of its own: it goes on when its caller has gone.
-    let app = app.clone();
-    let created = tokio::spawn(async move { app.create(new, hold).await }.in_current_span()).await;
-    Ok(convert::booking(&created.map_err(|_| Error::Failed(Failure::Defect))??))
+    Ok(convert::booking(&app.create(new, hold).await?))
 }
 
 fn parse(request: &CreateBookingRequest) -> Result<New, Violations> {

@@ -33,6 +33,7 @@ pub(super) async fn list_bookings(
     let token = Token::new("ListBookings", &[&request.customer_id, &request.state.to_string()]);
     let page = bad.keep_all(Page::<Uuid>::parse(token, request.page_size, &request.page_token));
     let (customer_id, state, page) = bad.complete((customer_id, state, page))?;
+    let _turn = app.list_turn().await?;
     let mut conn = app.pool.acquire().await?;
     let (after, limit) = (page.after.map(BookingId::from), page.limit());
     let rows = if customer_id.is_empty() {
@@ -54,6 +55,7 @@ pub(super) async fn list_booking_history(
     let token = Token::new("ListBookingHistory", &[&request.booking_id]);
     let page = bad.keep_all(Page::<i32>::parse(token, request.page_size, &request.page_token));
     let (id, page) = bad.complete((id, page))?;
+    let _turn = app.list_turn().await?;
     let mut conn = app.pool.acquire().await?;
     let rows = history::list(&mut conn, id, page.after.unwrap_or(0), page.limit()).await?;
     if rows.is_empty() && page.after.is_none() {

@@ -1,0 +1,172 @@
+//! Customers who hold one unit: in closed loops, each waiting for an answer before the next call, or at a rate.
+
+#![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use proto::{catalog::Product, reservation::CreateBookingRequest};
+use system_tests::{World, fresh_id, units};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tonic::{Code, Request};
+
+/// What a customer waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Calls that the generator has under way at most: it must not be what breaks down.
+const MAX_UNDER_WAY: usize = 20_000;
+/// How often calls are sent, as many as the rate asks for.
+const TICK: Duration = Duration::from_millis(2);
+
+/// Calls to make.
+#[derive(Clone)]
+pub(crate) struct Calls {
+    worlds: Arc<[World]>,
+    products: Arc<[Product]>,
+    next: Arc<AtomicUsize>,
+}
+
+impl Calls {
+    pub(crate) fn new(worlds: Vec<World>, products: Vec<Product>) -> Self {
+        Self { worlds: worlds.into(), products: products.into(), next: Arc::default() }
+    }
+
+    /// Holds one unit of the next product over the next connection: the code, and how long it took.
+    async fn call(&self) -> (Code, Duration) {
+        let n = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut request = Request::new(CreateBookingRequest {
+            booking_id: fresh_id(),
+            customer_id: format!("customer-{}", n % 10_000),
+            lines: vec![units(&self.products[n % self.products.len()], 1)],
+            hold: true,
+            hold_ttl: None,
+        });
+        request.set_timeout(PATIENCE);
+        let mut bookings = self.worlds[n % self.worlds.len()].bookings.clone();
+        let start = Instant::now();
+        let answer = bookings.create_booking(request).await;
+        (answer.map_or_else(|status| status.code(), |_| Code::Ok), start.elapsed())
+    }
+}
+
+/// So many customers, each calling again when it has an answer.
+pub(crate) async fn closed_loop(calls: &Calls, customers: usize, time: Duration) -> Tally {
+    let start = Instant::now();
+    let mut set = JoinSet::new();
+    for _ in 0..customers {
+        let calls = calls.clone();
+        set.spawn(async move {
+            let mut tally = Tally::default();
+            while start.elapsed() < time {
+                tally.add(calls.call().await);
+            }
+            tally
+        });
+    }
+    let mut all = Tally::default();
+    while let Some(tally) = set.join_next().await {
+        all.merge(tally.expect("no customer panics"));
+    }
+    all.took = start.elapsed();
+    all
+}
+
+/// Calls at a rate, whatever becomes of them.
+pub(crate) async fn open_loop(calls: &Calls, rate: f64, time: Duration) -> Tally {
+    let (start, all, under_way) =
+        (Instant::now(), Arc::new(Mutex::new(Tally::default())), Arc::new(AtomicUsize::new(0)));
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let (mut sent, mut left_out) = (0_u64, 0_u64);
+    while start.elapsed() < time {
+        ticks.tick().await;
+        let due = start.elapsed().as_secs_f64() * rate;
+        while ((sent + left_out) as f64) < due {
+            if under_way.load(Ordering::Relaxed) >= MAX_UNDER_WAY {
+                left_out += 1;
+                continue;
+            }
+            sent += 1;
+            under_way.fetch_add(1, Ordering::Relaxed);
+            let (calls, all, under_way) = (calls.clone(), Arc::clone(&all), Arc::clone(&under_way));
+            tokio::spawn(async move {
+                let answer = calls.call().await;
+                all.lock().unwrap_or_else(PoisonError::into_inner).add(answer);
+                under_way.fetch_sub(1, Ordering::Relaxed);
+            });
+        }
+    }
+    let took = start.elapsed();
+    while under_way.load(Ordering::Relaxed) > 0 {
+        ticks.tick().await;
+    }
+    let mut tally = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
+    tally.took = took;
+    tally
+}
+
+/// Answers by their code, each with its time in microseconds.
+#[derive(Default)]
+pub(crate) struct Tally {
+    micros: BTreeMap<i32, Vec<u32>>,
+    took: Duration,
+}
+
+impl Tally {
+    fn add(&mut self, (code, time): (Code, Duration)) {
+        self.micros.entry(code.into()).or_default().push(u32::try_from(time.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (code, micros) in other.micros {
+            self.micros.entry(code).or_default().extend(micros);
+        }
+    }
+
+    fn count(&self, code: Code) -> usize {
+        self.micros.get(&code.into()).map_or(0, Vec::len)
+    }
+
+    /// Bookings held, each second.
+    pub(crate) fn goodput(&self) -> f64 {
+        self.count(Code::Ok) as f64 / self.took.as_secs_f64()
+    }
+
+    /// Calls made, each second.
+    pub(crate) fn sent_rate(&self) -> f64 {
+        self.micros.values().map(Vec::len).sum::<usize>() as f64 / self.took.as_secs_f64()
+    }
+
+    /// How often each code was answered.
+    pub(crate) fn summary(&self) -> String {
+        let codes =
+            self.micros.iter().map(|(code, all)| format!("{:?} {}", Code::from_i32(*code), all.len()));
+        format!("{:.0} bookings/s ({})", self.goodput(), codes.collect::<Vec<_>>().join(", "))
+    }
+
+    pub(crate) fn accepted(&self) -> String {
+        self.times(Code::Ok)
+    }
+
+    pub(crate) fn refused(&self) -> String {
+        self.times(Code::ResourceExhausted)
+    }
+
+    fn times(&self, code: Code) -> String {
+        let mut sorted = self.micros.get(&code.into()).cloned().unwrap_or_default();
+        sorted.sort_unstable();
+        let at = |percent: usize| {
+            let micros = sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
+            f64::from(micros.copied().unwrap_or_default()) / 1_000.0
+        };
+        format!("{} answers, p50 {:.1} ms, p99 {:.1} ms", sorted.len(), at(50), at(99))
+    }
+}
