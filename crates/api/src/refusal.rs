@@ -1,6 +1,6 @@
 //! The errors that are not bad fields: refusals by the rules, overload, outages, our own faults.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, error::Error, sync::Arc, time::Duration};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -43,10 +43,23 @@ pub fn unavailable() -> Status {
     passing(Code::Unavailable, "UNAVAILABLE", "a part that this call needs is away; try again", OUTAGE_DELAY)
 }
 
+/// The source of every status of [`internal`]: it tells them from those that tonic makes, and is never sent.
+#[derive(Debug, thiserror::Error)]
+#[error("a defect of ours")]
+struct Defect;
+
 /// `INTERNAL`, the same for every cause: what went wrong is in our log and nowhere else.
 #[must_use]
 pub fn internal() -> Status {
-    Status::internal("internal error; its cause is in the server's log")
+    let mut status = Status::internal("internal error; its cause is in the server's log");
+    status.set_source(Arc::new(Defect));
+    status
+}
+
+/// Whether this process made the status by [`internal`]. One that came over the network is not known again.
+#[must_use]
+pub fn is_internal(status: &Status) -> bool {
+    status.source().is_some_and(<dyn Error>::is::<Defect>)
 }
 
 fn passing(code: Code, reason: &str, message: &str, delay: Duration) -> Status {
@@ -75,6 +88,12 @@ mod tests {
         assert_eq!(retry_delay_of(&overloaded()), Some(OVERLOAD_DELAY));
         assert_eq!(reason_of(&unavailable()), "UNAVAILABLE");
         assert_eq!(retry_delay_of(&unavailable()), Some(OUTAGE_DELAY));
+    }
+
+    #[test]
+    fn our_own_defects_are_known_by_more_than_their_text() {
+        assert!(is_internal(&internal().clone()));
+        assert!(!is_internal(&Status::internal(internal().message())));
     }
 
     #[test]

@@ -4,26 +4,22 @@
 
 use ::http::HeaderValue;
 use axum::response::Response;
+use tonic::{Code, Status};
 
-/// What our own INTERNAL always says (`api::internal`, `panic`): its cause is never sent.
-const OURS: &str = "internal%20error";
-const INTERNAL: &str = "13";
 const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
 
-/// Makes INVALID_ARGUMENT out of an INTERNAL that is tonic's. Its message, about the request alone, stays.
+/// Makes INVALID_ARGUMENT out of an INTERNAL that is tonic's: one that does not come from [`api::internal`]. Its message,
+/// about the request alone, stays.
 pub(crate) fn blame_caller(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    let is = |name, value: &str| headers.get(name).is_some_and(|header| header == value);
-    if is("grpc-status", INTERNAL) && !is("grpc-message", OURS) {
-        headers.insert("grpc-status", INVALID_ARGUMENT);
+    let status = response.extensions().get::<Status>(); // tonic leaves it with every error that has no message before it
+    if status.is_some_and(|status| status.code() == Code::Internal && !api::is_internal(status)) {
+        response.headers_mut().insert("grpc-status", INVALID_ARGUMENT);
     }
     response
 }
 
 #[cfg(test)]
 mod tests {
-    use tonic::{Code, Status};
-
     use super::*;
 
     fn code(status: Status) -> Code {
@@ -38,7 +34,7 @@ mod tests {
 
     #[test]
     fn our_own_mistakes_stay_ours() {
-        assert_eq!(code(Status::internal("internal error")), Code::Internal);
+        assert_eq!(code(api::internal()), Code::Internal);
         assert_eq!(code(Status::unavailable("away")), Code::Unavailable);
     }
 }

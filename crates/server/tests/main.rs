@@ -31,8 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Calls in flight that the server takes.
 const MAX_CALLS: usize = 3;
 
-/// A running server with three handlers of its own: one that answers when it is told to, one that never does, one that
-/// panics.
+/// A running server with handlers of its own: one that answers when it is told to, one that never does, one that panics,
+/// one that knows of a defect.
 struct Running {
     health: Health,
     stop: CancellationToken,
@@ -94,6 +94,14 @@ fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
         .route("/test.Internal/Wait", post(waiting))
         .route("/test.Test/Hang", post(pending::<Response>))
         .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
+        .route("/test.Test/Fail", post(fail))
+}
+
+/// A method of a service, as tonic serves it.
+async fn fail(request: http::Request<axum::body::Body>) -> http::Response<tonic::body::Body> {
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    let method = tower::service_fn(async |_: Request<()>| Err::<tonic::Response<()>, _>(api::internal()));
+    tonic::server::Grpc::new(codec).unary(method, request).await
 }
 
 /// A gRPC response with one empty message and status OK in its headers.
@@ -231,9 +239,19 @@ async fn a_panic_fails_one_call_and_the_server_goes_on() {
     let running = start().await;
     let channel = server::channel(&running.url, PATIENCE).unwrap();
     let error = call(channel.clone(), "/test.Test/Panic", None).await.unwrap_err();
-    assert_eq!((error.code(), error.message()), (Code::Internal, "internal error"));
+    assert_eq!((error.code(), error.message()), (Code::Internal, api::internal().message()));
     running.answer.send_replace(true);
     call(channel, "/test.Test/Wait", None).await.unwrap();
+    end(running).await;
+}
+
+/// Whoever called cannot help it, and does not know what was done.
+#[tokio::test]
+async fn a_defect_of_ours_is_not_blamed_on_the_caller() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let error = call(channel, "/test.Test/Fail", None).await.unwrap_err();
+    assert_eq!((error.code(), error.message()), (Code::Internal, api::internal().message()));
     end(running).await;
 }
 
