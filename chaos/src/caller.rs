@@ -1,5 +1,6 @@
 //! One call, repeated blindly until it is answered, through whichever replica the dice say.
 
+use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -125,10 +126,9 @@ fn refused(status: &Status) -> Option<Answer> {
     let reason = api::reason_of(status);
     match status.code() {
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => return None,
-        // What tonic's client says of its own when a connection breaks, or its time is up.
-        Code::Cancelled | Code::Unknown | Code::Internal if reason.is_empty() && is_own(status) => {
-            return None;
-        }
+        // What tonic's client says of its own when its time is up, or a connection breaks.
+        Code::Cancelled if reason.is_empty() => return None,
+        Code::Unknown | Code::Internal if is_own(status) => return None,
         _ => {}
     }
     Some(match Reason::parse(&reason) {
@@ -140,9 +140,9 @@ fn refused(status: &Status) -> Option<Answer> {
     })
 }
 
-/// Whether the client's own side made the status: the services send this text and nothing else with INTERNAL.
+/// Whether the client's own side made the status, of an error of its connection. One that was sent has no such source.
 fn is_own(status: &Status) -> bool {
-    status.message() != api::internal().message()
+    status.source().is_some()
 }
 
 async fn request(
@@ -192,4 +192,21 @@ async fn request(
         What::Get => replica.get_booking(GetBookingRequest { booking_id }).await?.into_inner().booking,
     };
     Ok(booking.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error;
+
+    use super::*;
+
+    #[test]
+    fn an_error_that_a_service_sent_is_an_answer_and_one_of_the_connection_is_none() {
+        for sent in [api::internal(), Status::internal("anything"), Status::unknown("anything")] {
+            assert!(matches!(refused(&sent), Some(Answer::Wrong(_))), "{sent:?}");
+        }
+        assert_eq!(refused(&Status::from_error(Box::new(Error::other("reset")))), None);
+        assert_eq!(refused(&Status::unavailable("away")), None);
+        assert_eq!(refused(&Status::cancelled("Timeout expired")), None);
+    }
 }

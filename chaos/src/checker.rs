@@ -54,8 +54,12 @@ pub enum Rule {
     PaymentsAreKept,
     /// In the end every unit is accounted for.
     NoUnitIsMissing,
-    /// In the end nothing is left to be done.
+    /// In the end nothing is left to be done, and every call is answered.
     EverythingSettles,
+    /// While nothing is broken, holds that ran out are back on sale in time.
+    HoldsEndInTime,
+    /// Enough happened for a run without violations to mean anything.
+    EnoughHappened,
     /// The audit agrees.
     TheAuditAgrees,
     /// No service ends by itself, panics, or logs an error.
@@ -73,6 +77,8 @@ pub struct Evidence<'a> {
     pub on_hand: &'a [i64],
     /// By how much the clients' clock may differ from the databases'.
     pub tolerance: Duration,
+    /// When clients were sent away whose calls were still without an answer, with everything mended; none: all had left.
+    pub cut_off: Option<Time>,
 }
 
 /// Checks every rule that histories and records can break.
@@ -82,6 +88,7 @@ pub fn check(evidence: &Evidence<'_>) -> Vec<Violation> {
     for life in evidence.lives {
         let mut case = Case { life, tolerance: evidence.tolerance, found: &mut found };
         answers::proper(&mut case);
+        answers::given(evidence.cut_off, &mut case);
         if let Some(record) = evidence.books.bookings.get(&life.id) {
             answers::true_to(record, &mut case);
             steps::legal(record, &mut case);

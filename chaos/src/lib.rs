@@ -12,6 +12,7 @@ mod evidence;
 pub mod fault;
 pub mod goods;
 pub mod history;
+pub mod judge;
 pub mod lag;
 pub mod onlookers;
 pub mod options;

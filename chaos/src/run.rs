@@ -19,6 +19,7 @@ use crate::conductor::Conductor;
 use crate::evidence;
 use crate::goods::Goods;
 use crate::history::Life;
+use crate::judge::judge;
 use crate::lag::Lags;
 use crate::onlookers::{Onlooker, Sights};
 use crate::options::Options;
@@ -34,6 +35,8 @@ const PROGRESS: Duration = Duration::from_secs(5);
 const READY_LIMIT: Duration = Duration::from_mins(1);
 /// How long clients may take for what they have begun, once everything is ready.
 const CLOSING_LIMIT: Duration = Duration::from_secs(30);
+/// How long clients go on after that: holds run out while nothing is broken, nor will be.
+const LAST_CALM: Duration = Duration::from_secs(10);
 /// How long it may take until nothing is left to be done, after that.
 const QUIET_LIMIT: Duration = Duration::from_mins(2);
 /// By how much the clients' clock and the databases' may always differ.
@@ -90,8 +93,10 @@ async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: Cancellati
     println!("everything is mended");
     let ready = Arc::clone(site);
     spawn_blocking(move || ready.await_ready(READY_LIMIT)).await??;
+    println!("a last calm of {} s", LAST_CALM.as_secs());
+    sleep(LAST_CALM).await;
     let end = clock.now();
-    send_home(&market, &mut clients).await?;
+    let cut_off = send_home(&market, &mut clients).await?;
     telling.abort();
 
     let mut sights = Sights::default();
@@ -111,7 +116,7 @@ async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: Cancellati
     };
     // Of the primary that is one now.
     let world = World::of(site.stack());
-    let proof = Proof { site, world: &world, market: &market, conductor: &conductor, end };
+    let proof = Proof { site, world: &world, market: &market, conductor: &conductor, end, cut_off };
     let lives = market.lives();
     let report = proof.complete(report, &lives).await?;
     evidence::keep(options, site, &report, &lives)?;
@@ -137,8 +142,8 @@ async fn tell(market: Market, conductor: Conductor) {
     }
 }
 
-/// Lets clients finish what they have begun; what takes too long stays unknown.
-async fn send_home(market: &Market, clients: &mut JoinSet<()>) -> Result<()> {
+/// Lets clients finish what they have begun. Those who take too long are sent away: when that was, if it was.
+async fn send_home(market: &Market, clients: &mut JoinSet<()>) -> Result<Option<Time>> {
     market.closing.cancel();
     let leaving = async {
         while let Some(left) = clients.join_next().await {
@@ -147,13 +152,15 @@ async fn send_home(market: &Market, clients: &mut JoinSet<()>) -> Result<()> {
         anyhow::Ok(())
     };
     if let Ok(left) = timeout(CLOSING_LIMIT, leaving).await {
-        return left;
+        return left.map(|()| None);
     }
+    let cut_off = market.clock.now();
+    println!("{} clients are still busy, with everything mended", clients.len());
     market.over.cancel();
     while let Some(left) = clients.join_next().await {
         left.context("a client failed")?;
     }
-    Ok(())
+    Ok(Some(cut_off))
 }
 
 /// What the proof goes by.
@@ -163,6 +170,7 @@ struct Proof<'a> {
     market: &'a Market,
     conductor: &'a Conductor,
     end: Time,
+    cut_off: Option<Time>,
 }
 
 impl Proof<'_> {
@@ -185,7 +193,7 @@ impl Proof<'_> {
         report.drift_ms = millis(drift);
         let on_hand: Vec<i64> = self.market.goods.products.iter().map(|product| product.on_hand).collect();
         let tolerance = TOLERANCE + drift;
-        let evidence = Evidence { lives, books: &books, on_hand: &on_hand, tolerance };
+        let evidence = Evidence { lives, books: &books, on_hand: &on_hand, tolerance, cut_off: self.cut_off };
         report.violations.extend(checker::check(&evidence));
         report.violations.extend(
             evidence::defects(self.site.stack())?.into_iter().map(|text| about(Rule::ServicesAreSound, text)),
@@ -194,7 +202,9 @@ impl Proof<'_> {
         report.violations.extend(ended.map(|text| about(Rule::ServicesAreSound, text)));
         let faults = self.conductor.happened();
         report.lag = Lags::of(&books, &faults, self.end);
-        Ok(report.count(lives, &books, &faults))
+        let mut report = report.count(lives, &books, &faults);
+        report.violations.extend(judge(&report));
+        Ok(report)
     }
 
     /// Both databases, against each other, by the audit.

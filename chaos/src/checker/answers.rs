@@ -22,6 +22,23 @@ pub(super) fn proper(case: &mut Case<'_>) {
     }
 }
 
+/// No call was without an answer when clients were sent away, who had waited for long with everything mended.
+pub(super) fn given(cut_off: Option<Time>, case: &mut Case<'_>) {
+    let Some(cut_off) = cut_off else { return };
+    let life = case.life;
+    for call in &life.calls {
+        if call.attempts > 0 && call.answer == Answer::Unknown && call.replied >= cut_off {
+            let text = format!(
+                "{} had no answer in {} attempts, the last of which began {} ms before the client was sent away",
+                call.what.name(),
+                call.attempts,
+                cut_off.since(call.last).as_millis()
+            );
+            case.wrong(Rule::EverythingSettles, text);
+        }
+    }
+}
+
 /// Whether a call that succeeds can leave the booking in the state.
 const fn possible(call: &Call, state: State) -> bool {
     match call.what {

@@ -69,8 +69,12 @@ impl World {
     }
 
     fn broken(&self) -> Vec<Rule> {
+        self.broken_when_cut_off_at(None)
+    }
+
+    fn broken_when_cut_off_at(&self, cut_off: Option<Time>) -> Vec<Rule> {
         let tolerance = Duration::from_millis(10);
-        let evidence = Evidence { lives: &self.lives, books: &self.books, on_hand: &[5], tolerance };
+        let evidence = Evidence { lives: &self.lives, books: &self.books, on_hand: &[5], tolerance, cut_off };
         let mut rules: Vec<Rule> = check(&evidence).into_iter().map(|violation| violation.rule).collect();
         rules.sort_unstable();
         rules.dedup();
@@ -122,6 +126,17 @@ fn an_unknown_call_may_have_happened_or_not() {
     assert_eq!(world.broken(), []);
     world.record(1, &[(State::Held, 30, 40, None), (State::Expired, 41, 40, None)]);
     assert_eq!(world.broken(), []);
+}
+
+#[test]
+fn a_call_that_has_no_answer_in_the_end_is_caught() {
+    let mut world = World::expired(1, &[Item::Seat(0)]);
+    world.lives[0].calls.push(call(What::Get, 30, 60, Answer::Unknown));
+    assert_eq!(world.broken_when_cut_off_at(Some(at(60))), [Rule::EverythingSettles]);
+    // Its client had given it up before, or not begun it yet.
+    assert_eq!(world.broken_when_cut_off_at(Some(at(61))), []);
+    world.lives[0].calls[1].attempts = 0;
+    assert_eq!(world.broken_when_cut_off_at(Some(at(60))), []);
 }
 
 #[test]
