@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::fault::{Fault, Happened, Target};
+use crate::fault::{Fault, Happened, Struck, Target};
 use crate::plan::Planned;
 use crate::site::Site;
 use crate::time::Clock;
@@ -24,6 +24,7 @@ pub struct Conductor {
     site: Arc<Site>,
     clock: Clock,
     stop: CancellationToken,
+    failed: CancellationToken,
     shared: Arc<Shared>,
 }
 
@@ -31,6 +32,7 @@ pub struct Conductor {
 struct Shared {
     targets: Mutex<HashMap<Target, Arc<AsyncMutex<()>>>>,
     happened: Mutex<Vec<Happened>>,
+    in_vain: Mutex<Vec<&'static str>>,
     active: Mutex<Vec<String>>,
     ended: Mutex<Vec<String>>,
 }
@@ -39,10 +41,10 @@ impl Conductor {
     /// Of a site. When `stop` is cancelled, everything is mended at once and nothing more is broken.
     #[must_use]
     pub fn new(site: Arc<Site>, clock: Clock, stop: CancellationToken) -> Self {
-        Self { site, clock, stop, shared: Arc::default() }
+        Self { site, clock, stop, failed: CancellationToken::new(), shared: Arc::default() }
     }
 
-    /// Carries out the plan; returns when everything is mended.
+    /// Carries out the plan; returns when everything is mended, or at once when something cannot be.
     pub async fn conduct(&self, plan: &[Planned]) -> Result<()> {
         let start = tokio::time::Instant::now();
         let mut faults = JoinSet::new();
@@ -50,8 +52,16 @@ impl Conductor {
             tokio::select! {
                 () = sleep_until(start + planned.at) => {}
                 () = self.stop.cancelled() => break,
+                () = self.failed.cancelled() => break,
             }
-            faults.spawn(self.clone().carry_out(*planned));
+            let (conductor, planned) = (self.clone(), *planned);
+            faults.spawn(async move {
+                let done = conductor.carry_out(planned).await;
+                if done.is_err() {
+                    conductor.failed.cancel();
+                }
+                done
+            });
         }
         while let Some(done) = faults.join_next().await {
             done??;
@@ -59,7 +69,7 @@ impl Conductor {
         Ok(())
     }
 
-    async fn carry_out(self, planned: Planned) -> Result<()> {
+    async fn carry_out(&self, planned: Planned) -> Result<()> {
         let Planned { fault, lasts, .. } = planned;
         let _struck = self.target(fault.target()).await;
         if self.stop.is_cancelled() {
@@ -70,18 +80,31 @@ impl Conductor {
         let from = self.clock.now();
         self.say(&format!("{name}{}, for {} ms", detail(fault), lasts.as_millis()));
         lock(&self.shared.active).push(name.clone());
-        if let Err(error) = self.blocking(move |site| site.strike(fault)).await {
-            // What could not be broken is whole; only the loss of timers can fail, when RabbitMQ is just coming up.
-            self.say(&format!("not done: {name}: {error:#}"));
+        let timers = match self.blocking(move |site| site.strike(fault)).await {
+            Ok(Struck::Broken) => Some(0),
+            Ok(Struck::Purged(timers)) => Some(timers),
+            Ok(Struck::Nothing) => None,
+            // RabbitMQ may just be coming up.
+            Err(error) if fault == Fault::Purge => {
+                self.say(&format!("{name}: {error:#}"));
+                None
+            }
+            // What is broken now nobody knows: nothing may be mended.
+            Err(error) => return Err(error.context(name)),
+        };
+        if let Some(timers) = timers {
+            tokio::select! {
+                () = sleep(lasts) => {}
+                () = self.stop.cancelled() => {}
+            }
+            self.blocking(move |site| site.mend(fault)).await.with_context(|| format!("mend {name}"))?;
+            let to = self.clock.now();
+            lock(&self.shared.happened).push(Happened { kind: fault.kind(), target, timers, from, to });
+        } else {
+            self.say(&format!("not done, as there was nothing to break: {name}"));
+            lock(&self.shared.in_vain).push(fault.kind());
         }
-        tokio::select! {
-            () = sleep(lasts) => {}
-            () = self.stop.cancelled() => {}
-        }
-        self.blocking(move |site| site.mend(fault)).await?;
         lock(&self.shared.active).retain(|active| *active != name);
-        let to = self.clock.now();
-        lock(&self.shared.happened).push(Happened { kind: fault.kind(), target, from, to });
         Ok(())
     }
 
@@ -115,6 +138,17 @@ impl Conductor {
     #[must_use]
     pub fn happened(&self) -> Vec<Happened> {
         lock(&self.shared.happened).clone()
+    }
+
+    /// The kinds of the faults that found nothing to break.
+    #[must_use]
+    pub fn in_vain(&self) -> Vec<&'static str> {
+        lock(&self.shared.in_vain).clone()
+    }
+
+    /// Waits until something cannot be broken as it should be, or not be mended.
+    pub async fn failed(&self) {
+        self.failed.cancelled().await;
     }
 
     /// Services that ended by themselves.

@@ -41,6 +41,17 @@ pub enum ServerFault {
     Pause,
 }
 
+/// What came of a strike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Struck {
+    /// It is broken.
+    Broken,
+    /// So many timers are lost.
+    Purged(u64),
+    /// There was nothing to break.
+    Nothing,
+}
+
 /// What a fault strikes: one fault at a time.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum Target {
@@ -103,6 +114,8 @@ pub struct Happened {
     pub kind: &'static str,
     /// What it struck.
     pub target: String,
+    /// How many timers were lost by it.
+    pub timers: u64,
     /// When it began.
     pub from: crate::time::Time,
     /// When it was mended, and what it struck was back.

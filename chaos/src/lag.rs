@@ -99,8 +99,13 @@ mod tests {
 
     #[test]
     fn it_is_calm_when_nothing_is_broken_nor_was_or_will_be_soon() {
-        let fault =
-            |from, to| Happened { kind: "", target: String::new(), from: second(from), to: second(to) };
+        let fault = |from, to| Happened {
+            kind: "",
+            target: String::new(),
+            timers: 0,
+            from: second(from),
+            to: second(to),
+        };
         let busy = merged(&[fault(30, 31), fault(10, 12), fault(11, 14)]);
         assert_eq!(busy, [(second(10), second(17)), (second(30), second(34))]);
         let calm = |at| is_calm(&busy, second(at));

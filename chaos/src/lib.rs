@@ -3,6 +3,7 @@
 //! [`run`](run::run) starts two replicas of everything with a proxy on every link, lets clients loose on scarce goods, carries
 //! out a [plan](plan) of faults, mends everything, and [checks](checker) every answer against what is on record.
 
+mod audits;
 pub mod books;
 pub mod caller;
 pub mod checker;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use proto::catalog::SeatState;
 use serde::Serialize;
 
 use crate::books::Books;
@@ -49,10 +50,20 @@ pub struct Report {
     pub reads: u64,
     /// Faults by kind.
     pub faults: BTreeMap<&'static str, usize>,
+    /// Faults that found nothing to break, by kind.
+    pub in_vain: BTreeMap<&'static str, usize>,
+    /// How many timers were thrown away.
+    pub timers_purged: u64,
+    /// Links that nothing went over.
+    pub unused_links: Vec<String>,
     /// Bookings on record by state.
     pub bookings: BTreeMap<String, usize>,
     /// Bookings that were acknowledged, each of which must be on record.
     pub acknowledged: usize,
+    /// Bookings that the audit in the end has checked.
+    pub audited: u64,
+    /// Seats that are sold in the end.
+    pub seats_sold: usize,
     /// Payments on record by outcome.
     pub payments: BTreeMap<String, usize>,
     /// Holds that ran out before their booking was recorded: their process had died in between.
@@ -89,11 +100,13 @@ impl Report {
             lives.iter().filter(|life| life.calls.iter().any(|call| call.seen().is_some())).count();
         for fault in faults {
             *self.faults.entry(fault.kind).or_default() += 1;
+            self.timers_purged += fault.timers;
         }
         for record in books.bookings.values() {
             *self.bookings.entry(name(&record.state)).or_default() += 1;
             self.tombstones += usize::from(record.tombstone && record.state == State::Expired);
         }
+        self.seats_sold = books.seats.iter().filter(|seat| **seat == SeatState::Sold).count();
         for (_, outcome) in books.payments.values() {
             *self.payments.entry(format!("{outcome:?}")).or_default() += 1;
         }
@@ -143,9 +156,13 @@ impl fmt::Display for Report {
         self.write_calls(f)?;
         counts(f, "refusals", &self.refusals)?;
         counts(f, "faults", &self.faults)?;
+        counts(f, "faults that found nothing", &self.in_vain)?;
+        writeln!(f, "timers purged              {:>9}", self.timers_purged)?;
         counts(f, "bookings on record", &self.bookings)?;
         counts(f, "payments on record", &self.payments)?;
         writeln!(f, "acknowledged bookings      {:>9}", self.acknowledged)?;
+        writeln!(f, "audited bookings           {:>9}", self.audited)?;
+        writeln!(f, "seats sold in the end      {:>9}", self.seats_sold)?;
         writeln!(f, "tombstones                 {:>9}", self.tombstones)?;
         let lag = |lag: Lag| {
             let Lag { holds, p50_ms, p99_ms, longest_ms } = lag;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use rand::random;
 use stack::ServiceKind;
 use system_tests::World;
@@ -12,6 +12,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::audits;
 use crate::books::{self, Books};
 use crate::checker::{self, Evidence, Rule, Violation};
 use crate::clients::Market;
@@ -85,6 +86,8 @@ async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: Cancellati
     tokio::select! {
         () = sleep(options.duration) => {}
         () = stop.cancelled() => println!("stopping early"),
+        // With the error that says why, and everything as it is.
+        () = conductor.failed() => return breaking.await?.and_then(|()| bail!("the faults ended early")),
     }
     storm.cancel();
     breaking.await??;
@@ -181,7 +184,16 @@ impl Proof<'_> {
         report.settled_ms = millis(waiting.elapsed());
         println!("quiet after {} ms; checking {} bookings", report.settled_ms, lives.len());
         report.violations.extend(left.into_iter().map(|text| about(Rule::EverythingSettles, text)));
-        report.violations.extend(self.audit().await?);
+        report
+            .violations
+            .extend(self.world.unsettled().await.into_iter().map(|text| about(Rule::TheAuditAgrees, text)));
+        let audited = audit::run(&self.world.audit_options()).await.context("audit")?;
+        report.audited = audited.checked.bookings;
+        report.violations.extend(audits::violations(&audited));
+        report.unused_links = self.site.unused_links();
+        for kind in self.conductor.in_vain() {
+            *report.in_vain.entry(kind).or_default() += 1;
+        }
         let books = Books::read(
             self.world,
             &self.site.stack().rabbitmq().url(),
@@ -205,18 +217,6 @@ impl Proof<'_> {
         let mut report = report.count(lives, &books, &faults);
         report.violations.extend(judge(&report));
         Ok(report)
-    }
-
-    /// Both databases, against each other, by the audit.
-    async fn audit(&self) -> Result<Vec<Violation>> {
-        let stack = self.site.stack();
-        let (catalog_url, reservation_url) = (stack.catalog_url(), stack.reservation_url());
-        let options = audit::Options { catalog_url, reservation_url, ..audit::Options::default() };
-        let audited = audit::run(&options).await.context("audit")?;
-        let broken = audited.violations.iter().flat_map(|(rule, broken)| {
-            broken.listed.iter().map(move |one| format!("{rule}: {} {:?}", one.description, one.ids))
-        });
-        Ok(broken.map(|text| about(Rule::TheAuditAgrees, text)).collect())
     }
 }
 

@@ -1,11 +1,12 @@
 //! The stack under test: where faults are carried out and mended. All of it blocks.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use stack::{Options, PostgresPair, RabbitMq, Service, ServiceKind, Shutdown, Stack, Weather, wait};
 
-use crate::fault::{Fault, ServerFault, Target};
+use crate::fault::{Fault, ServerFault, Struck, Target};
 use crate::plan::Shape;
 use crate::purge;
 
@@ -69,6 +70,19 @@ impl Site {
         links.filter(|link| link.to().starts_with(kind.name())).map(stack::Link::url).collect()
     }
 
+    /// The links that nothing went over. Of the servers of a cluster one is enough: the others are for when it is away.
+    #[must_use]
+    pub fn unused_links(&self) -> Vec<String> {
+        let mut used: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        for link in self.stack.links() {
+            let server = ["postgres", "rabbitmq"].into_iter().find(|server| link.to().starts_with(server));
+            *used.entry((link.from(), server.unwrap_or(link.to()))).or_default() +=
+                link.proxy().connections();
+        }
+        let unused = used.into_iter().filter(|(_, connections)| *connections == 0);
+        unused.map(|((from, to), _)| format!("{from} -> {to}")).collect()
+    }
+
     /// What a target is called.
     #[must_use]
     pub fn name(&self, target: Target) -> String {
@@ -80,8 +94,13 @@ impl Site {
         }
     }
 
-    /// Carries a fault out.
-    pub fn strike(&self, fault: Fault) -> Result<()> {
+    /// Carries a fault out. A service that is not there cannot be struck.
+    pub fn strike(&self, fault: Fault) -> Result<Struck> {
+        if let Target::Service(service) = fault.target()
+            && !self.service(service).is_running()
+        {
+            return Ok(Struck::Nothing);
+        }
         match fault {
             Fault::Kill(service) => self.service(service).kill(),
             Fault::Terminate(service) => self.service(service).stop(),
@@ -92,14 +111,17 @@ impl Site {
                 ServerFault::Kill => self.stack.postgres().kill(),
                 ServerFault::Pause => self.stack.postgres().freeze(),
             },
-            Fault::Failover => return self.pair()?.promote(),
+            Fault::Failover => self.pair()?.promote()?,
             Fault::Standby => self.pair()?.standby().kill(),
             Fault::RabbitMq(fault) => strike_node(self.stack.rabbitmq(), fault),
             Fault::Node(node, fault) => strike_node(self.node(node), fault),
-            Fault::Purge => return purge::timers(&self.stack.rabbitmq().url()),
+            Fault::Purge => {
+                let timers = purge::timers(&self.stack.rabbitmq().url())?;
+                return Ok(if timers > 0 { Struck::Purged(timers) } else { Struck::Nothing });
+            }
             Fault::Link(link, weather) => self.stack.links()[link].proxy().set(weather),
         }
-        Ok(())
+        Ok(Struck::Broken)
     }
 
     /// Mends what a fault has broken, and waits until it is back.

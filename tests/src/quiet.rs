@@ -31,9 +31,9 @@ impl World {
         self.assert_rules_hold().await;
     }
 
-    /// What is still to be done: promises in the outbox, bookings past their deadline, holds that are not as their
+    /// What is still to be done or does not agree: promises in the outbox, bookings past their deadline, holds that are not as their
     /// booking wants them.
-    async fn unsettled(&self) -> Findings {
+    pub async fn unsettled(&self) -> Findings {
         let mut reservation = self.reservation_database().await;
         let mut found = texts(
             &mut reservation,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::home::Home;
 use crate::links::{CLIENTS, Link};
@@ -231,7 +231,9 @@ impl Stack {
                 for (to, upstream) in callees {
                     let link = Link::new(&name, &to, port::loopback(upstream))?;
                     // Ports that were chosen here have five digits: none is the beginning of another.
-                    *value = value.replace(&format!(":{upstream}"), &format!(":{}", link.proxy().port()));
+                    let wired = value.replace(&format!(":{upstream}"), &format!(":{}", link.proxy().port()));
+                    ensure!(wired != *value, "{variable} of {name} does not lead to {to}");
+                    *value = wired;
                     self.links.push(link);
                 }
             }
