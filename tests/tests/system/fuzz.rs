@@ -5,6 +5,7 @@
 use std::{
     env,
     net::SocketAddr,
+    ops::Range,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -28,6 +29,8 @@ use tonic::{Code, Status, transport::Channel};
 const REQUESTS: u64 = 100_000;
 /// Part of which come before the memory is first measured.
 const WARM_UP: u64 = 20_000;
+/// The requests between two deliveries of new goods and bookings.
+const COURSE: usize = 2_000;
 const FRAMES: u64 = 2_000;
 const RAW_CONNECTIONS: u64 = 800;
 /// The requests under way at a time.
@@ -64,15 +67,22 @@ impl Fuzz {
         loop {
             let (target, method) = methods().nth(dice.below(methods().count())).expect("below their number");
             // Seldom: or soon there is nothing left to find.
-            if !method.descriptor.name().starts_with("Delete") || dice.chance(100) {
+            let ends = ["Delete", "Cancel"].iter().any(|end| method.descriptor.name().starts_with(end));
+            if !ends || dice.chance(100) {
                 return (dice.pick(&target.channels).clone(), method);
             }
         }
     }
 
-    async fn requests(&self, numbers: std::ops::Range<u64>) {
-        let requests = stream::iter(numbers).map(|number| self.request(number));
-        requests.buffer_unordered(IN_FLIGHT).collect::<()>().await;
+    /// Requests of these numbers, with something new to hit every now and then.
+    async fn requests(&self, world: &World, numbers: Range<u64>) -> Outcome {
+        for from in numbers.clone().step_by(COURSE) {
+            furnish(world, self, from).await?;
+            let course = from..numbers.end.min(from + COURSE as u64);
+            let requests = stream::iter(course).map(|number| self.request(number));
+            requests.buffer_unordered(IN_FLIGHT).collect::<()>().await;
+        }
+        Ok(())
     }
 
     /// One request; one in four is damaged on the way.
@@ -173,8 +183,8 @@ fn setting(name: &str) -> Option<u64> {
 }
 
 /// Something to hit.
-async fn furnish(world: &World, fuzz: &Fuzz) -> Outcome {
-    let dice = &mut Dice::new(fuzz.seed, u64::MAX);
+async fn furnish(world: &World, fuzz: &Fuzz, number: u64) -> Outcome {
+    let dice = &mut Dice::new(fuzz.seed, !number);
     for _ in 0..4 {
         let product = world.product(100_000, Duration::from_mins(10)).await;
         let map = world.seat_map(&["1A", "1B", "2A", "2B", "3A", "3B"], Duration::from_mins(10)).await;
@@ -219,13 +229,12 @@ async fn whatever_is_sent_is_answered_as_it_should_be_and_harms_nothing() -> Out
     let stack = own(hasty()).await;
     let world = World::of(&stack);
     let fuzz = Fuzz::new(&stack).await;
-    furnish(&world, &fuzz).await?;
     let requests = setting("HOLDFAST_FUZZ_REQUESTS").unwrap_or(REQUESTS);
 
-    fuzz.requests(0..WARM_UP.min(requests)).await;
+    fuzz.requests(&world, 0..WARM_UP.min(requests)).await?;
     let warm = Vitals::of(&stack);
     println!("after the warm-up: {warm}");
-    fuzz.requests(WARM_UP.min(requests)..requests).await;
+    fuzz.requests(&world, WARM_UP.min(requests)..requests).await?;
     let frames = stream::iter(requests..requests + FRAMES).map(|number| fuzz.frame(number));
     frames.buffer_unordered(IN_FLIGHT).collect::<()>().await;
     let ports = ports(&stack);
