@@ -1,8 +1,8 @@
-//! Reads the details of a `Status` back: for clients of the other service, and for tests.
+//! Reads a `Status`, and its details, back: for clients of the other service, and for tests.
 
 use std::{collections::HashMap, time::Duration};
 
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
 /// The reason of `google.rpc.ErrorInfo`; empty when there is none.
@@ -29,4 +29,30 @@ pub fn fields_of(status: &Status) -> Vec<String> {
 #[must_use]
 pub fn retry_delay_of(status: &Status) -> Option<Duration> {
     status.get_details_retry_info()?.retry_delay
+}
+
+/// Whether an answer with this code says more about the service, or the way there, than about what it was asked: the same
+/// call may succeed later. If not, something in it, or what it is about, is at fault.
+#[must_use]
+pub fn is_outage(code: Code) -> bool {
+    match code {
+        Code::Unavailable
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Aborted
+        | Code::Cancelled
+        // A roll-out or a network policy that is half done.
+        | Code::Unimplemented
+        | Code::PermissionDenied
+        | Code::Unauthenticated => true,
+        Code::Ok
+        | Code::Unknown
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Internal
+        | Code::DataLoss => false,
+    }
 }

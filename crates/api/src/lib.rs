@@ -12,6 +12,6 @@ pub mod time;
 mod refusal;
 mod violations;
 
-pub use details::{fields_of, metadata_of, reason_of, retry_delay_of};
+pub use details::{fields_of, is_outage, metadata_of, reason_of, retry_delay_of};
 pub use refusal::{DOMAIN, internal, is_internal, overloaded, reason_name, refusal, unavailable};
 pub use violations::{Violation, Violations};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use batch::SubmitError;
-use tonic::{Code, Status};
+use tonic::Status;
 
 /// The delay before the second try; it doubles up to [`MAX_DELAY`], with as much again by chance.
 const MIN_DELAY: Duration = Duration::from_millis(20);
@@ -25,25 +25,7 @@ impl Failure {
     /// What `status`, of a call to `service`, means.
     pub(crate) fn of(service: &'static str, status: &Status) -> Self {
         let text = format!("{service}: {:?}: {}", status.code(), status.message());
-        match status.code() {
-            Code::Unavailable
-            | Code::DeadlineExceeded
-            | Code::ResourceExhausted
-            | Code::Aborted
-            | Code::Cancelled => Self::Outage(text),
-            Code::Ok
-            | Code::Unknown
-            | Code::InvalidArgument
-            | Code::NotFound
-            | Code::AlreadyExists
-            | Code::PermissionDenied
-            | Code::FailedPrecondition
-            | Code::OutOfRange
-            | Code::Unimplemented
-            | Code::Internal
-            | Code::DataLoss
-            | Code::Unauthenticated => Self::Defect(text),
-        }
+        if api::is_outage(status.code()) { Self::Outage(text) } else { Self::Defect(text) }
     }
 
     /// An answer that makes no sense.
@@ -83,13 +65,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_is_away_or_overwhelmed_may_come_back() {
+    fn who_is_away_or_overwhelmed_or_not_there_yet_may_come_back() {
         for status in [
             Status::unavailable(""),
             Status::deadline_exceeded(""),
             Status::resource_exhausted(""),
             Status::aborted(""),
             Status::cancelled(""),
+            Status::unimplemented(""),
+            Status::permission_denied(""),
+            Status::unauthenticated(""),
         ] {
             assert!(matches!(Failure::of("catalog", &status), Failure::Outage(_)), "{status:?}");
         }
@@ -100,8 +85,7 @@ mod tests {
         for status in [
             Status::invalid_argument(""),
             Status::internal(""),
-            Status::unimplemented(""),
-            Status::permission_denied(""),
+            Status::failed_precondition(""),
             Status::unknown(""),
         ] {
             assert!(matches!(Failure::of("catalog", &status), Failure::Defect(_)), "{status:?}");

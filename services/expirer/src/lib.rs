@@ -7,6 +7,7 @@
 mod clock;
 mod config;
 mod failure;
+mod halving;
 mod health;
 mod metrics;
 mod parking;

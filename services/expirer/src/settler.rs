@@ -1,7 +1,10 @@
 //! ResolveHolds, then SettleHolds: the one way in which holds get settled, for timers and sweep alike, in natural batches.
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -18,6 +21,7 @@ use crate::{
     Catalog, Reservation,
     clock::Clock,
     failure::Failure,
+    halving::Halving,
     metrics::Metrics,
     verdict::{Decision, Path},
 };
@@ -66,7 +70,7 @@ impl Settler {
         metrics: Arc<Metrics>,
         review_grace: Duration,
     ) -> Self {
-        let calls = Calls { reservation, catalog, clock, metrics, review_grace };
+        let calls = Calls { reservation, catalog, clock, metrics, review_grace, turn: Arc::default() };
         Self {
             batches: Batcher::start("settle", LIMITS, move |asks: Vec<Ask>| {
                 let calls = calls.clone();
@@ -95,34 +99,49 @@ struct Calls {
     clock: Clock,
     metrics: Arc<Metrics>,
     review_grace: Duration,
+    /// Counts the batches.
+    turn: Arc<AtomicUsize>,
 }
 
 impl Calls {
-    /// Answers all together. If they are refused, by halves, down to single holds: a bad one does not fail its neighbours,
-    /// and does not keep them waiting.
+    /// Answers all together. If they are refused, by halves (`halving`): a bad one does not fail its neighbours, and does
+    /// not keep them waiting. Who is away is asked no more.
     async fn answer(mut self, asks: Vec<Ask>) -> Vec<Result<Vec<NotDue>, Failure>> {
         let mut answers: Vec<_> = asks.iter().map(|_| Ok(Vec::new())).collect();
         let keys = |(ask, Ask { path, keys }): (usize, Ask)| {
             keys.into_iter().map(move |key| Single { ask, path, key })
         };
-        let mut parts = vec![asks.into_iter().enumerate().flat_map(keys).collect::<Vec<_>>()];
-        while let Some(mut part) = parts.pop() {
-            match self.settle(&part).await {
+        let mut all: Vec<_> = asks.into_iter().enumerate().flat_map(keys).collect();
+        // Should everything seem to be refused, other holds of it stand for the rest when they are tried again.
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % all.len().max(1);
+        all.rotate_left(turn);
+        let mut halving = Halving::new(all.len());
+        while let Some(part) = halving.next() {
+            match self.settle(&all[part.clone()]).await {
                 Ok(not_due) => {
-                    for (single, not_due) in part.iter().zip(not_due) {
+                    halving.settled();
+                    for (single, not_due) in all[part].iter().zip(not_due) {
                         if let Ok(answer) = &mut answers[single.ask] {
                             answer.extend(not_due);
                         }
                     }
                 }
-                Err(failure @ Failure::Defect(_)) if part.len() > 1 => {
-                    tracing::warn!(%failure, holds = part.len(), "a batch was refused: it goes by halves");
-                    parts.push(part.split_off(part.len() / 2));
-                    parts.push(part);
+                Err(failure @ Failure::Defect(_)) if halving.split(&part) => {
+                    tracing::debug!(%failure, holds = part.len(), "a batch was refused: it goes by halves");
                 }
                 Err(failure) => {
-                    tracing::debug!(%failure, "a batch failed");
-                    for single in part {
+                    let mut failed = vec![part];
+                    let outage = matches!(failure, Failure::Outage(_));
+                    if outage || halving.is_hopeless() {
+                        failed.extend(halving.take_rest());
+                    }
+                    let holds = failed.iter().map(ExactSizeIterator::len).sum::<usize>();
+                    if outage {
+                        tracing::debug!(%failure, holds, "holds cannot be settled now");
+                    } else {
+                        tracing::warn!(%failure, holds, "holds are refused");
+                    }
+                    for single in failed.into_iter().flat_map(|part| &all[part]) {
                         answers[single.ask] = Err(failure.clone());
                     }
                 }

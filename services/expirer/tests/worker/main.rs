@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use amqp::{Message, Route, topology};
 use time::Duration as Span;
+use tonic::Code;
 
 use crate::bench::{Bench, SECOND};
 
@@ -58,18 +59,36 @@ async fn a_hold_that_is_due_in_a_moment_is_asked_about_again() {
     assert!(bench.is_empty(topology::DUE).await);
 }
 
-/// However long it takes: nothing is put aside because somebody is away.
+/// However long it takes: nothing is put aside because somebody is away, is of another version, or may not be called.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_is_waited_out() {
+    for code in [Code::Unavailable, Code::Unimplemented, Code::PermissionDenied, Code::Unauthenticated] {
+        let bench = Bench::new(Span::ZERO).await;
+        bench.services.set_away(Some(code));
+        let timer = bench.hold(50);
+        bench.publish(&[Message::timer(Route::Due, std::slice::from_ref(&timer), None)]).await;
+        bench.until(|services| services.questions_about(&timer.key) > 6).await;
+        bench.services.set_away(None);
+        bench.settled(1).await;
+        bench.stop().await;
+        assert!(bench.is_empty(topology::DUE).await && bench.is_empty(topology::PARKED).await);
+    }
+}
+
+/// The whole is refused, and then somebody is away: nothing is learnt from asking about the other half too.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_away_is_not_asked_about_the_rest() {
     let bench = Bench::new(Span::ZERO).await;
-    bench.services.set_away(true);
-    let timer = bench.hold(50);
-    bench.publish(&[Message::timer(Route::Due, std::slice::from_ref(&timer), None)]).await;
-    bench.until(|services| services.questions_about(&timer.key) > 6).await;
-    bench.services.set_away(false);
-    bench.settled(1).await;
+    bench.services.set_away_below(40);
+    let deadline = bench.hold(100).expires_at;
+    let timers: Vec<_> = (0..40).map(|_| amqp::Timer { expires_at: deadline, ..bench.hold(100) }).collect();
+    bench.services.refuse(&timers[7].key);
+    bench.publish(&[Message::timer(Route::Due, &timers, None)]).await;
+    bench.until(|services| services.sizes().len() >= 6).await;
+    assert_eq!(bench.services.sizes()[..6], [40, 20, 40, 20, 40, 20]);
+    bench.services.set_away_below(0);
+    bench.settled(39).await;
     bench.stop().await;
-    assert!(bench.is_empty(topology::DUE).await && bench.is_empty(topology::PARKED).await);
 }
 
 /// A question that is refused is put aside after some tries, and those that were asked with it are settled.

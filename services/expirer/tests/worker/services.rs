@@ -13,14 +13,16 @@ use proto::{
 };
 use time::{Duration as Span, OffsetDateTime};
 use tokio::{net::TcpListener, time::sleep};
-use tonic::{Request, Response, Status, service::Routes, transport::server::TcpIncoming};
+use tonic::{Code, Request, Response, Status, service::Routes, transport::server::TcpIncoming};
 
 #[derive(Debug, Default)]
 struct State {
     deadlines: HashMap<String, OffsetDateTime>,
     refused: HashSet<String>,
     overdue: Vec<HoldKey>,
-    away: bool,
+    away: Option<Code>,
+    away_below: usize,
+    sizes: Vec<usize>,
     delay: Duration,
     questions: Vec<(HoldKey, OffsetDateTime)>,
     settled: Vec<(HoldKey, OffsetDateTime)>,
@@ -67,8 +69,19 @@ impl Services {
         self.state().refused.insert(key.booking_id.clone());
     }
 
-    pub(crate) fn set_away(&self, away: bool) {
+    /// Answers every question with this code, as if nobody were there.
+    pub(crate) fn set_away(&self, away: Option<Code>) {
         self.state().away = away;
+    }
+
+    /// Is away for questions about fewer holds.
+    pub(crate) fn set_away_below(&self, holds: usize) {
+        self.state().away_below = holds;
+    }
+
+    /// About how many holds each question was.
+    pub(crate) fn sizes(&self) -> Vec<usize> {
+        self.state().sizes.clone()
     }
 
     pub(crate) fn set_delay(&self, delay: Duration) {
@@ -126,11 +139,17 @@ impl settlement_service_server::SettlementService for Services {
             let refused = keys.iter().any(|key| state.refused.contains(&key.booking_id));
             // The readings of the clock go on, so that the delay falls on the questions.
             let delay = if keys.is_empty() { Duration::ZERO } else { state.delay };
-            (state.away && !keys.is_empty(), delay, refused)
+            if keys.is_empty() {
+                (None, delay, refused)
+            } else {
+                state.sizes.push(keys.len());
+                let below = (keys.len() < state.away_below).then_some(Code::Unavailable);
+                (state.away.or(below), delay, refused)
+            }
         };
         sleep(delay).await;
-        if away {
-            return Err(Status::unavailable("away"));
+        if let Some(code) = away {
+            return Err(Status::new(code, "away"));
         }
         if refused {
             return Err(Status::invalid_argument("refused"));

@@ -65,32 +65,9 @@ impl DeliveryError {
             }
             // A message that has no queue, or is not taken: the topology is declared again with the next channel.
             Self::Broker(_) => true,
-            Self::Catalog(code, _) => is_outage(*code),
+            Self::Catalog(code, _) => api::is_outage(*code),
             Self::Outbox(_) | Self::Answers { .. } | Self::Panicked => false,
         }
-    }
-}
-
-/// Whether an answer with this code says more about the catalog, or the way there, than about what it was asked.
-fn is_outage(code: Code) -> bool {
-    match code {
-        Code::Unavailable
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Aborted
-        | Code::Cancelled
-        | Code::Unimplemented
-        | Code::PermissionDenied
-        | Code::Unauthenticated => true,
-        Code::Ok
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::Internal
-        | Code::DataLoss => false,
     }
 }
 
