@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use failpoint::{Step, reach};
 use futures::future::join_all;
 use proto::{
-    catalog::{HoldKey, ListOverdueHoldsRequest},
+    catalog::{ListOverdueHoldsRequest, ListOverdueHoldsResponse},
     reservation::ExpireDraftsRequest,
 };
 use server::{Health, PartState};
@@ -49,8 +49,8 @@ impl Sweep {
                 () = stop.cancelled() => return,
             };
             match &swept {
-                Err(failure) if !failing => tracing::warn!(%failure, "the sweep was cut short"),
-                Err(failure) => tracing::debug!(%failure, "the sweep was cut short again"),
+                Err(failure) if !failing => tracing::warn!(%failure, "the sweep could not do everything"),
+                Err(failure) => tracing::debug!(%failure, "the sweep could not do everything again"),
                 Ok(()) if failing => tracing::info!("the sweep goes through again"),
                 Ok(()) => {}
             }
@@ -69,36 +69,39 @@ impl Sweep {
         holds.and(drafts)
     }
 
+    /// Page by page. Holds that are refused keep nobody from those behind them, and are reported in the end.
     async fn sweep_holds(&mut self) -> Result<(), Failure> {
-        let mut last: Option<HoldKey> = None;
+        let (mut page_token, mut refused) = (String::new(), Ok(()));
         loop {
-            let keys = self.overdue().await?;
-            self.metrics.found(keys.len());
-            if !keys.is_empty() {
+            let page = self.overdue(page_token).await?;
+            self.metrics.found(page.keys.len());
+            if !page.keys.is_empty() {
                 reach(Step::SweepListed).await?;
             }
-            let chunks = schedule::chunks(&keys).map(|chunk| self.settler.settle(Path::Sweep, chunk));
+            let chunks = schedule::chunks(&page.keys).map(|chunk| self.settler.settle(Path::Sweep, chunk));
             // A chunk that fails does not keep the others of its page from being settled.
-            join_all(chunks).await.into_iter().collect::<Result<Vec<_>, _>>()?;
-            if !keys.is_empty() {
+            for failure in join_all(chunks).await.into_iter().filter_map(Result::err) {
+                match failure {
+                    Failure::Outage(_) => return Err(failure),
+                    Failure::Defect(_) => refused = Err(failure),
+                }
+            }
+            if !page.keys.is_empty() {
                 reach(Step::SweepSettled).await?;
             }
-            if keys.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                return Ok(());
+            if page.next_page_token.is_empty() {
+                return refused;
             }
-            let first = keys.into_iter().next();
-            if first == last {
-                return Err(Failure::nonsense("catalog", "a settled hold is listed as overdue"));
-            }
-            last = first;
+            page_token = page.next_page_token;
         }
     }
 
-    async fn overdue(&mut self) -> Result<Vec<HoldKey>, Failure> {
-        match self.catalog.list_overdue_holds(ListOverdueHoldsRequest { limit: PAGE }).await {
+    async fn overdue(&mut self, page_token: String) -> Result<ListOverdueHoldsResponse, Failure> {
+        let request = ListOverdueHoldsRequest { limit: PAGE, page_token };
+        match self.catalog.list_overdue_holds(request).await {
             Ok(response) => {
                 self.health.set(health::CATALOG, PartState::Up);
-                Ok(response.into_inner().keys)
+                Ok(response.into_inner())
             }
             Err(status) => {
                 self.health.set(health::CATALOG, PartState::Down(status.message().to_owned()));

@@ -249,8 +249,10 @@ async fn a_call_on_holds_with_one_bad_field_is_refused_naming_it() -> Outcome {
         assert_bad_field(client.settle_holds(SettleHoldsRequest { holds: vec![hold] }).await, field);
     }
     assert_bad_field(client.settle_holds(SettleHoldsRequest::default()).await, "holds");
-    let overdue = ListOverdueHoldsRequest { limit: 1_001 };
+    let overdue = ListOverdueHoldsRequest { limit: 1_001, ..Default::default() };
     assert_bad_field(client.list_overdue_holds(overdue).await, "limit");
+    let overdue = ListOverdueHoldsRequest { page_token: "nonsense".to_owned(), ..Default::default() };
+    assert_bad_field(client.list_overdue_holds(overdue).await, "page_token");
     assert_eq!(world.get_product(&meal.product_id).await?, meal);
     Ok(())
 }

@@ -1,5 +1,9 @@
 //! Holds: which booking has taken which units.
 
+use std::{fmt, str::FromStr};
+
+use time::OffsetDateTime;
+
 use super::ids::{BookingId, ProductId, SeatMapId};
 
 /// Names a hold: a booking, and which of its attempts, from 1.
@@ -9,6 +13,54 @@ pub struct HoldKey {
     pub booking_id: BookingId,
     /// The attempt, from 1.
     pub attempt: i32,
+}
+
+/// A hold to be reviewed, by its place among those: the most overdue first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OverdueHold {
+    /// Since when, in whole microseconds as in the database.
+    pub review_at: OffsetDateTime,
+    /// The hold.
+    pub key: HoldKey,
+}
+
+impl OverdueHold {
+    /// The place before all holds.
+    #[must_use]
+    pub fn start() -> Self {
+        let key = HoldKey { booking_id: uuid::Uuid::nil().into(), attempt: 0 };
+        Self { review_at: OffsetDateTime::UNIX_EPOCH, key }
+    }
+}
+
+/// As it stands in a page token.
+impl fmt::Display for OverdueHold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let micros = self.review_at.unix_timestamp_nanos() / 1_000;
+        write!(f, "{micros} {} {}", self.key.booking_id, self.key.attempt)
+    }
+}
+
+/// The text names no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoPlace;
+
+impl FromStr for OverdueHold {
+    type Err = NoPlace;
+
+    fn from_str(text: &str) -> Result<Self, NoPlace> {
+        let mut parts = text.split(' ');
+        let (Some(micros), Some(booking_id), Some(attempt), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(NoPlace);
+        };
+        let micros: i64 = micros.parse().map_err(|_| NoPlace)?;
+        let review_at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
+        let booking_id = booking_id.parse().map_err(|_| NoPlace)?;
+        let attempt = attempt.parse().map_err(|_| NoPlace)?;
+        Ok(Self { review_at: review_at.map_err(|_| NoPlace)?, key: HoldKey { booking_id, attempt } })
+    }
 }
 
 /// Names a seat.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use api::field;
+use api::{field, page::Token};
 use batch::{BatchLimits, Batcher};
 use proto::catalog as pb;
 use server::Jobs;
@@ -12,7 +12,10 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     convert::hold as convert,
-    domain::place::{Outcome, PlaceRequest},
+    domain::{
+        hold::OverdueHold,
+        place::{Outcome, PlaceRequest},
+    },
     error::{Error, Failure},
     holds, store,
 };
@@ -102,16 +105,22 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         &self,
         request: Request<pb::ListOverdueHoldsRequest>,
     ) -> Result<Response<pb::ListOverdueHoldsResponse>, Status> {
-        let limit = match request.into_inner().limit {
+        let request = request.into_inner();
+        let limit = match request.limit {
             0 => 500,
             limit => field::integer("limit", limit, 1..=1_000)?,
         };
+        let token = Token::new("ListOverdueHolds", &[]);
+        let after = token.read("page_token", &request.page_token)?.unwrap_or_else(OverdueHold::start);
         let mut conn = self.pool.acquire().await.map_err(Error::from)?;
-        let keys = store::holds::list_overdue(&mut conn, limit).await?;
-        if !keys.is_empty() {
+        let holds = store::holds::list_overdue(&mut conn, after, limit).await?;
+        if !holds.is_empty() {
             failpoint::reach(failpoint::Step::OverdueListed).await.map_err(Error::from)?;
         }
-        let keys = keys.into_iter().map(convert::encode_key).collect();
-        Ok(Response::new(pb::ListOverdueHoldsResponse { keys }))
+        let full = i64::try_from(holds.len()).is_ok_and(|count| count >= limit);
+        let last = holds.last().filter(|_| full);
+        let next_page_token = last.map(|hold| token.after(hold)).unwrap_or_default();
+        let keys = holds.into_iter().map(|hold| convert::encode_key(hold.key)).collect();
+        Ok(Response::new(pb::ListOverdueHoldsResponse { keys, next_page_token }))
     }
 }

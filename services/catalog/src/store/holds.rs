@@ -7,7 +7,7 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    domain::hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
+    domain::hold::{Hold, HoldKey, HoldState, Item, Line, OverdueHold, SeatKey},
     error::Error,
 };
 
@@ -197,18 +197,29 @@ pub async fn review_later(conn: &mut PgConnection, reviews: &BTreeMap<HoldKey, i
     expect_rows("holds", written, reviews.len())
 }
 
-/// ACTIVE holds whose review time has passed, the most overdue first.
-pub async fn list_overdue(conn: &mut PgConnection, limit: i64) -> Result<Vec<HoldKey>, Error> {
+/// ACTIVE holds whose review time has passed, the most overdue first, behind this one.
+pub async fn list_overdue(
+    conn: &mut PgConnection,
+    after: OverdueHold,
+    limit: i64,
+) -> Result<Vec<OverdueHold>, Error> {
     let rows = sqlx::query!(
-        "select booking_id, attempt from holds where review_at <= clock_timestamp() order by review_at limit $1",
+        r#"select booking_id, attempt, review_at as "review_at!" from holds
+         where review_at <= clock_timestamp() and (review_at, booking_id, attempt) > ($1, $2, $3)
+         order by review_at, booking_id, attempt
+         limit $4"#,
+        after.review_at,
+        after.key.booking_id.as_uuid(),
+        after.key.attempt,
         limit
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| HoldKey { booking_id: row.booking_id.into(), attempt: row.attempt })
-        .collect())
+    let overdue = |booking_id: Uuid, attempt, review_at| OverdueHold {
+        review_at,
+        key: HoldKey { booking_id: booking_id.into(), attempt },
+    };
+    Ok(rows.into_iter().map(|row| overdue(row.booking_id, row.attempt, row.review_at)).collect())
 }
 
 /// Every row that was locked takes its change, or the unit of work must not commit.

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
+mod overdue_holds;
 mod product_deletion;
 mod product_pages;
 mod products;

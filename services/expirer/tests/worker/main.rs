@@ -5,9 +5,10 @@
 mod bench;
 mod services;
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use amqp::{Message, Route, topology};
+use proto::catalog::HoldKey;
 use time::Duration as Span;
 use tonic::Code;
 
@@ -159,6 +160,23 @@ async fn a_hold_that_is_refused_does_not_keep_the_sweep_from_settling_its_neighb
     let later = bench.hold(-5_000);
     bench.services.set_overdue(&[bad.clone(), later.key.clone()]);
     assert_eq!(bench.settled(7).await[6].0, later.key);
+    bench.stop().await;
+}
+
+/// More than a page of 500 is refused, and stays the most overdue; more than a page of others is behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn holds_that_are_refused_do_not_keep_the_sweep_from_the_pages_behind_them() {
+    let bench = Bench::new(Span::ZERO).await;
+    let keys: Vec<_> = (0..1_200).map(|_| bench.hold(-5_000).key).collect();
+    let (bad, good) = keys.split_at(600);
+    for key in bad {
+        bench.services.refuse(key);
+    }
+    bench.services.set_overdue(&keys);
+    let settled = bench.settled(600).await;
+    let names = |key: &HoldKey| key.booking_id.clone();
+    let settled: BTreeSet<_> = settled.iter().map(|(key, _)| names(key)).collect();
+    assert_eq!(settled, good.iter().map(names).collect());
     bench.stop().await;
 }
 

@@ -1,7 +1,7 @@
 //! Reservation and catalog in one, as far as the expirer can tell.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -19,7 +19,8 @@ use tonic::{Code, Request, Response, Status, service::Routes, transport::server:
 struct State {
     deadlines: HashMap<String, OffsetDateTime>,
     refused: HashSet<String>,
-    overdue: Vec<HoldKey>,
+    /// The most overdue first; a number is that of its place.
+    overdue: BTreeMap<usize, HoldKey>,
     away: Option<Code>,
     away_below: usize,
     sizes: Vec<usize>,
@@ -89,7 +90,7 @@ impl Services {
     }
 
     pub(crate) fn set_overdue(&self, keys: &[HoldKey]) {
-        self.state().overdue = keys.to_vec();
+        self.state().overdue = keys.iter().cloned().enumerate().collect();
     }
 
     pub(crate) fn settled(&self) -> Vec<(HoldKey, OffsetDateTime)> {
@@ -186,7 +187,7 @@ impl hold_service_server::HoldService for Services {
         let outcomes = vec![catalog::SettleOutcome::Settled.into(); holds.len()];
         for hold in holds {
             let key = hold.key.unwrap();
-            state.overdue.retain(|overdue| *overdue != key);
+            state.overdue.retain(|_, overdue| *overdue != key);
             match hold.verdict.unwrap() {
                 catalog::settle_hold::Verdict::ReviewAfter(after) => {
                     state.put_off.insert(key.booking_id, api::time::from_duration(&after).unwrap());
@@ -199,8 +200,15 @@ impl hold_service_server::HoldService for Services {
 
     async fn list_overdue_holds(
         &self,
-        _: Request<catalog::ListOverdueHoldsRequest>,
+        request: Request<catalog::ListOverdueHoldsRequest>,
     ) -> Result<Response<catalog::ListOverdueHoldsResponse>, Status> {
-        Ok(Response::new(catalog::ListOverdueHoldsResponse { keys: self.state().overdue.clone() }))
+        let catalog::ListOverdueHoldsRequest { limit, page_token } = request.into_inner();
+        let start = page_token.parse().unwrap_or(0);
+        let limit = usize::try_from(limit).unwrap();
+        let state = self.state();
+        let mut behind = state.overdue.range(start..);
+        let keys = behind.by_ref().take(limit).map(|(_, key)| key.clone()).collect();
+        let next_page_token = behind.next().map(|(place, _)| place.to_string()).unwrap_or_default();
+        Ok(Response::new(catalog::ListOverdueHoldsResponse { keys, next_page_token }))
     }
 }
