@@ -1,8 +1,12 @@
 //! Row by row: what is done when a portion is refused, and not because somebody is away.
 //!
 //! Every row that can be delivered is. One that cannot is split in two, again and again, until the bookings that are at
-//! fault stand alone; these are parked (`store/parked.rs`), visibly, and come back into the outbox every few minutes. The
-//! sweep settles holds whose timers or verdicts are parked; events wait for people.
+//! fault stand alone; these are parked (`store/parked.rs`), visibly, and come back into the outbox every few minutes.
+//!
+//! The sweep settles holds whose timers are parked, and those that are still ACTIVE although their verdict is. It does not
+//! settle the RELEASE of a refund: that hold is COMMITTED, nobody asks about it again, and its units stay sold until the
+//! parked row is delivered. People see it by `holdfast_outbox_parked` with `kind="settle"`. Events wait likewise. A COMMIT
+//! that comes after the RELEASE of the same hold is harmless: settling is monotone.
 
 use std::{error::Error as StdError, iter, panic::AssertUnwindSafe, time::Duration};
 
