@@ -202,7 +202,9 @@ mod tests {
 
     #[test]
     fn an_error_that_a_service_sent_is_an_answer_and_one_of_the_connection_is_none() {
-        for sent in [api::internal(), Status::internal("anything"), Status::unknown("anything")] {
+        // Over the network comes what it says, and nothing of its source.
+        let internal = Status::internal(api::internal().message());
+        for sent in [internal, Status::internal("anything"), Status::unknown("anything")] {
             assert!(matches!(refused(&sent), Some(Answer::Wrong(_))), "{sent:?}");
         }
         assert_eq!(refused(&Status::from_error(Box::new(Error::other("reset")))), None);
