@@ -26,25 +26,31 @@ pub struct Market {
     pub tally: Arc<Tally>,
     /// How long they think between two calls, at most.
     pub think: Duration,
+    /// What is paid for is kept from then on: goods are sold in the end.
+    pub keeping: CancellationToken,
     /// No new bookings from then on.
     pub closing: CancellationToken,
     /// What is unanswered then stays unknown.
     pub over: CancellationToken,
-    lives: Arc<Mutex<Vec<Life>>>,
+    lives: Lives,
 }
 
+/// What clients have seen so far, of bookings that they are done with.
+pub type Lives = Arc<Mutex<Vec<Life>>>;
+
 impl Market {
-    /// Opens it.
+    /// Opens it. What clients see goes into `lives`.
     #[must_use]
-    pub fn new(goods: Goods, clock: Clock, think: Duration) -> Self {
+    pub fn new(goods: Goods, clock: Clock, think: Duration, lives: Lives) -> Self {
         Self {
             goods: Arc::new(goods),
             clock,
             tally: Arc::default(),
             think,
+            keeping: CancellationToken::new(),
             closing: CancellationToken::new(),
             over: CancellationToken::new(),
-            lives: Arc::default(),
+            lives,
         }
     }
 
@@ -62,12 +68,6 @@ impl Market {
         }
         Ok(set)
     }
-
-    /// Takes out what the clients have seen, when they have left.
-    #[must_use]
-    pub fn lives(&self) -> Vec<Life> {
-        std::mem::take(&mut *self.lives.lock().unwrap_or_else(PoisonError::into_inner))
-    }
 }
 
 struct Client {
@@ -84,28 +84,37 @@ struct Booking {
     hold_ttl_ms: Option<u64>,
     payment: Uuid,
     refund: Uuid,
+    lives: Lives,
+}
+
+impl Drop for Booking {
+    /// Hands over what was seen, also when the run breaks off.
+    fn drop(&mut self) {
+        let (items, calls) = (std::mem::take(&mut self.life.items), std::mem::take(&mut self.life.calls));
+        let life = Life { id: self.life.id, items, calls };
+        self.lives.lock().unwrap_or_else(PoisonError::into_inner).push(life);
+    }
 }
 
 impl Client {
     async fn work(mut self) {
         while !self.market.closing.is_cancelled() {
-            let life = self.book().await;
-            self.market.lives.lock().unwrap_or_else(PoisonError::into_inner).push(life);
+            self.book().await;
         }
     }
 
     /// One booking, from its beginning to where the dice lead it.
-    async fn book(&mut self) -> Life {
+    async fn book(&mut self) {
         let mut booking = self.begin();
         let drafted = self.dice.random_ratio(1, 5);
         let mut held = self.act(&mut booking, What::Create { hold: !drafted }).await;
         if held && drafted {
             match self.dice.random_range(0..10) {
                 // Abandoned.
-                0 => return booking.life,
+                0 => return,
                 1 => {
                     self.act(&mut booking, What::Cancel).await;
-                    return booking.life;
+                    return;
                 }
                 _ => held = self.act(&mut booking, What::Hold).await,
             }
@@ -114,7 +123,6 @@ impl Client {
             self.go_on(&mut booking).await;
             self.give_back(&mut booking).await;
         }
-        booking.life
     }
 
     fn begin(&mut self) -> Booking {
@@ -122,7 +130,14 @@ impl Client {
         let lines = self.market.goods.lines(&items);
         let hold_ttl_ms = self.dice.random_ratio(1, 3).then(|| self.dice.random_range(300..2_500));
         let life = Life { id: self.id(), items, calls: Vec::new() };
-        Booking { life, lines, hold_ttl_ms, payment: self.id(), refund: self.id() }
+        Booking {
+            life,
+            lines,
+            hold_ttl_ms,
+            payment: self.id(),
+            refund: self.id(),
+            lives: Arc::clone(&self.market.lives),
+        }
     }
 
     fn id(&mut self) -> Uuid {
@@ -184,7 +199,10 @@ impl Client {
             call.what.payment().is_some_and(|payment| payment.success) && call.may_have_acted()
                 || call.seen().is_some_and(|seen| seen.state == State::Confirmed)
         });
-        if paid && (self.market.goods.is_scarce(&booking.life.items) || self.dice.random_ratio(1, 2)) {
+        if paid
+            && !self.market.keeping.is_cancelled()
+            && (self.market.goods.is_scarce(&booking.life.items) || self.dice.random_ratio(1, 2))
+        {
             self.think(4).await;
             let refund = What::Refund(booking.refund);
             if self.dice.random_ratio(1, 20) {

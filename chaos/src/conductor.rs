@@ -38,10 +38,16 @@ struct Shared {
 }
 
 impl Conductor {
-    /// Of a site. When `stop` is cancelled, everything is mended at once and nothing more is broken.
+    /// Of a site.
     #[must_use]
-    pub fn new(site: Arc<Site>, clock: Clock, stop: CancellationToken) -> Self {
-        Self { site, clock, stop, failed: CancellationToken::new(), shared: Arc::default() }
+    pub fn new(site: Arc<Site>, clock: Clock) -> Self {
+        Self {
+            site,
+            clock,
+            stop: CancellationToken::new(),
+            failed: CancellationToken::new(),
+            shared: Arc::default(),
+        }
     }
 
     /// Carries out the plan; returns when everything is mended, or at once when something cannot be.
@@ -108,7 +114,12 @@ impl Conductor {
         Ok(())
     }
 
-    /// Watches that no service ends without having been struck, until `stop`. Starts it again, and notes it.
+    /// From now on everything is mended, and nothing more is broken.
+    pub fn calm(&self) {
+        self.stop.cancel();
+    }
+
+    /// Watches that no service ends without having been struck, until it is [`calm`](Self::calm). Starts it again, and notes it.
     pub async fn watch(self) -> Result<()> {
         while !self.stop.is_cancelled() {
             for service in 0..self.site.shape().services {

@@ -1,12 +1,14 @@
-//! What is kept of a run: the report always; logs and histories when something is wrong.
+//! What is kept of a run: the report and the faults always; histories, logs and databases when something is wrong.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::PathBuf;
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use stack::Stack;
 
+use crate::fault::Happened;
 use crate::history::Life;
 use crate::options::Options;
 use crate::report::Report;
@@ -14,6 +16,9 @@ use crate::site::Site;
 
 /// How many defects of a service are told.
 const TOLD: usize = 20;
+/// Names of files.
+const HISTORIES: &str = "histories.jsonl";
+const FAULTS: &str = "faults.json";
 
 /// What services logged that must not happen.
 pub(crate) fn defects(stack: &Stack) -> Result<Vec<String>> {
@@ -21,7 +26,8 @@ pub(crate) fn defects(stack: &Stack) -> Result<Vec<String>> {
     for service in stack.services() {
         let path = service.log()?;
         let log = File::open(&path).with_context(|| format!("open {}", path.display()))?;
-        let lines = BufReader::new(log).lines().map_while(Result::ok);
+        let lines = BufReader::new(log).split(b'\n').map_while(Result::ok);
+        let lines = lines.map(|line| String::from_utf8_lossy(&line).into_owned());
         // lapin calls it an error that a connection was lost.
         let defect = |line: &String| {
             line.contains(" ERROR ") && !line.contains("lapin::") || line.contains("panicked")
@@ -51,22 +57,68 @@ pub(crate) fn keep_logs(options: &Options, seed: u64, site: &Site) -> Result<()>
     Ok(())
 }
 
-/// Keeps what is to be kept, and says where.
-pub(crate) fn keep(options: &Options, site: &Site, report: &Report, lives: &[Life]) -> Result<()> {
+/// Keeps what clients saw and what was broken when: before the proof, which may not come to its end.
+pub(crate) fn keep_seen(options: &Options, seed: u64, lives: &[Life], faults: &[Happened]) -> Result<()> {
+    let folder = folder(options, seed)?;
+    fs::write(folder.join(FAULTS), serde_json::to_vec_pretty(faults)?)?;
+    let mut histories = BufWriter::new(File::create(folder.join(HISTORIES))?);
+    for life in lives {
+        serde_json::to_writer(&mut histories, life)?;
+        histories.write_all(b"\n")?;
+    }
+    Ok(histories.flush()?)
+}
+
+/// Keeps the report, and all else when something is wrong; says where.
+pub(crate) fn keep(options: &Options, site: &Site, report: &Report) -> Result<()> {
     let folder = folder(options, report.seed)?;
     let path = folder.join("report.json");
     fs::write(&path, serde_json::to_vec_pretty(report)?)
         .with_context(|| format!("write {}", path.display()))?;
     println!("report: {}", path.display());
-    if !report.is_sound() {
-        keep_logs(options, report.seed, site)?;
-        let mut histories = BufWriter::new(File::create(folder.join("histories.jsonl"))?);
-        for life in lives {
-            serde_json::to_writer(&mut histories, life)?;
-            histories.write_all(b"\n")?;
-        }
-        histories.flush()?;
-        println!("histories: {}", folder.join("histories.jsonl").display());
+    if report.is_sound() {
+        // Of a long run they are large.
+        fs::remove_file(folder.join(HISTORIES))?;
+        return Ok(());
+    }
+    println!("histories and faults: {}", folder.display());
+    keep_logs(options, report.seed, site)?;
+    keep_data(options, report.seed, site)
+}
+
+/// Keeps everything of a run that did not come to its end.
+pub(crate) fn keep_all(
+    options: &Options,
+    seed: u64,
+    site: &Site,
+    error: &anyhow::Error,
+    lives: &[Life],
+    faults: &[Happened],
+) -> Result<()> {
+    let folder = folder(options, seed)?;
+    fs::write(folder.join("error.txt"), format!("{error:?}\n"))?;
+    // None are left when they have been kept before the proof.
+    if !lives.is_empty() {
+        keep_seen(options, seed, lives, faults)?;
+    }
+    println!("error, histories and faults: {}", folder.display());
+    keep_logs(options, seed, site)?;
+    keep_data(options, seed, site)
+}
+
+/// Keeps the data of every PostgreSQL server as a crash leaves it: the end of the servers.
+fn keep_data(options: &Options, seed: u64, site: &Site) -> Result<()> {
+    let servers = site
+        .stack()
+        .postgres_pair()
+        .map_or_else(|| std::slice::from_ref(site.stack().postgres()), |pair| pair.servers().as_slice());
+    for server in servers {
+        server.kill();
+        let copy = folder(options, seed)?.join(server.name());
+        let _ = fs::remove_dir_all(&copy);
+        let copied = Command::new("cp").arg("-a").arg(server.data()).arg(&copy).status().context("run cp")?;
+        ensure!(copied.success(), "{} could not be copied", server.data().display());
+        println!("data of {}: {}", server.name(), copy.display());
     }
     Ok(())
 }

@@ -60,6 +60,7 @@ fn missing(report: &Report) -> Vec<Violation> {
         (report.seats_sold > 0, "no seat is sold in the end"),
         (report.unused_links.is_empty(), UNUSED),
         (purged, "no purge has thrown a timer away"),
+        (!long || report.audits_in_calm > 0, "no audit came to its end in calm"),
         (!long || calls.calls >= seconds, "there was less than a call in a second"),
         (calls.succeeded * 4 >= calls.calls, "less than a quarter of the calls succeeded"),
         (!long || report.reads >= report.seconds, "there was less than a read in a second"),
@@ -100,6 +101,7 @@ mod tests {
             calls: [("PayBooking", calls)].into(),
             acknowledged: 100,
             audited: 100,
+            audits_in_calm: 2,
             seats_sold: 3,
             reads: 100,
             faults: [("link cut", 20)].into(),
@@ -135,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_run_in_which_something_is_missing_proves_nothing() {
-        let without: [fn(&mut Report); 14] = [
+        let without: [fn(&mut Report); 15] = [
             |report| report.lag.calm.holds = 0,
             |report| report.acknowledged = 0,
             |report| report.audited = 99,
@@ -144,6 +146,7 @@ mod tests {
             |report| report.in_vain = [(Fault::Purge.kind(), 1)].into(),
             |report| report.calls = [("PayBooking", Outcomes::default())].into(),
             |report| report.calls = [("PayBooking", Outcomes { calls: 600, ..Outcomes::default() })].into(),
+            |report| report.audits_in_calm = 0,
             |report| report.reads = 0,
             |report| report.faults.clear(),
             |report| report.unknown_attempts = 0,

@@ -60,6 +60,12 @@ pub struct Report {
     pub bookings: BTreeMap<String, usize>,
     /// Bookings that were acknowledged, each of which must be on record.
     pub acknowledged: usize,
+    /// Audits that came to their end meanwhile.
+    pub audits: u64,
+    /// How many of them while nothing was broken.
+    pub audits_in_calm: u64,
+    /// Audits that could say nothing, as a service was away.
+    pub audits_given_up: u64,
     /// Bookings that the audit in the end has checked.
     pub audited: u64,
     /// Seats that are sold in the end.
@@ -161,6 +167,11 @@ impl fmt::Display for Report {
         counts(f, "bookings on record", &self.bookings)?;
         counts(f, "payments on record", &self.payments)?;
         writeln!(f, "acknowledged bookings      {:>9}", self.acknowledged)?;
+        writeln!(
+            f,
+            "audits meanwhile           {:>9}, {} of them in calm; {} could not say",
+            self.audits, self.audits_in_calm, self.audits_given_up
+        )?;
         writeln!(f, "audited bookings           {:>9}", self.audited)?;
         writeln!(f, "seats sold in the end      {:>9}", self.seats_sold)?;
         writeln!(f, "tombstones                 {:>9}", self.tombstones)?;

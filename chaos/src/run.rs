@@ -1,10 +1,12 @@
 //! A run from beginning to end: start, load, faults, healing, proof.
 
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use futures::FutureExt as _;
 use rand::random;
 use stack::ServiceKind;
 use system_tests::World;
@@ -12,10 +14,10 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::audits;
+use crate::audits::{self, Auditor};
 use crate::books::{self, Books};
 use crate::checker::{self, Evidence, Rule, Violation};
-use crate::clients::Market;
+use crate::clients::{Lives, Market};
 use crate::conductor::Conductor;
 use crate::evidence;
 use crate::goods::Goods;
@@ -51,79 +53,109 @@ pub async fn run(options: &Options, stop: CancellationToken) -> Result<Report> {
     let progress = |part: &str, took: Duration| println!("{part} ({:.1} s)", took.as_secs_f64());
     let site = spawn_blocking(move || Site::start(cluster, progress));
     let site = Arc::new(site.await??);
-    let report = run_on(options, seed, &site, stop).await;
-    if report.is_err() {
-        evidence::keep_logs(options, seed, &site)?;
+    let (clock, lives) = (Clock::start(), Lives::default());
+    let conductor = Conductor::new(Arc::clone(&site), clock);
+    let running = Run { options, seed, site: &site, clock, conductor: &conductor, lives: &lives };
+    let done = AssertUnwindSafe(running.to_the_end(stop)).catch_unwind().await;
+    let report = done.unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        Err(anyhow!("the run panicked: {}", text.unwrap_or_default()))
+    });
+    if let Err(error) = &report {
+        println!("the run cannot go on: {error:#}");
+        let lives = std::mem::take(&mut *lives.lock().unwrap_or_else(PoisonError::into_inner));
+        evidence::keep_all(options, seed, &site, error, &lives, &conductor.happened())?;
     }
     report
 }
 
-async fn run_on(options: &Options, seed: u64, site: &Arc<Site>, stop: CancellationToken) -> Result<Report> {
-    let world = World::of(site.stack());
-    let clock = Clock::start();
-    let goods = Goods::create(&world).await;
-    refunds::keep(&site.stack().rabbitmq().url()).await?;
-    let market = Market::new(goods, clock, Duration::from_millis(options.think_ms));
-    let planned = plan::plan(seed, options.duration, site.shape());
-    println!("{} faults are planned in {} s", planned.len(), options.duration.as_secs());
+/// A run: what is there from its beginning, and is to be kept whatever becomes of it.
+struct Run<'a> {
+    options: &'a Options,
+    seed: u64,
+    site: &'a Arc<Site>,
+    clock: Clock,
+    conductor: &'a Conductor,
+    lives: &'a Lives,
+}
 
-    let storm = CancellationToken::new();
-    let conductor = Conductor::new(Arc::clone(site), clock, storm.clone());
-    let mut clients = market.admit(options.clients, seed, &site.urls(ServiceKind::Reservation))?;
-    let onlookers = site.urls(ServiceKind::Catalog);
-    let onlookers = onlookers
-        .iter()
-        .map(|url| Onlooker::start(url, Arc::clone(&market.goods), market.closing.clone()))
-        .collect::<Result<Vec<_>>>()?;
-    let watching = tokio::spawn(conductor.clone().watch());
-    let telling = tokio::spawn(tell(market.clone(), conductor.clone()));
+impl Run<'_> {
+    async fn to_the_end(&self, stop: CancellationToken) -> Result<Report> {
+        let Self { options, seed, site, clock, conductor, lives } = *self;
+        let world = World::of(site.stack());
+        let goods = Goods::create(&world).await;
+        refunds::keep(&site.stack().rabbitmq().url()).await?;
+        let market = Market::new(goods, clock, Duration::from_millis(options.think_ms), Arc::clone(lives));
+        let planned = plan::plan(seed, options.duration, site.shape());
+        println!("{} faults are planned in {} s", planned.len(), options.duration.as_secs());
 
-    let started = Instant::now();
-    let breaking = tokio::spawn({
-        let conductor = conductor.clone();
-        async move { conductor.conduct(&planned).await }
-    });
-    tokio::select! {
-        () = sleep(options.duration) => {}
-        () = stop.cancelled() => println!("stopping early"),
-        // With the error that says why, and everything as it is.
-        () = conductor.failed() => return breaking.await?.and_then(|()| bail!("the faults ended early")),
+        let mut clients = market.admit(options.clients, seed, &site.urls(ServiceKind::Reservation))?;
+        let onlookers = site.urls(ServiceKind::Catalog);
+        let onlookers = onlookers
+            .iter()
+            .map(|url| Onlooker::start(url, Arc::clone(&market.goods), market.closing.clone()))
+            .collect::<Result<Vec<_>>>()?;
+        let auditor_stop = CancellationToken::new();
+        let auditor = Auditor::start(world.audit_options(), conductor.clone(), auditor_stop.clone());
+        let watching = tokio::spawn(conductor.clone().watch());
+        let telling = tokio::spawn(tell(market.clone(), conductor.clone()));
+
+        let started = Instant::now();
+        let breaking = tokio::spawn({
+            let conductor = conductor.clone();
+            async move { conductor.conduct(&planned).await }
+        });
+        tokio::select! {
+            () = sleep(options.duration) => {}
+            () = stop.cancelled() => println!("stopping early"),
+            // With the error that says why, and everything as it is.
+            () = conductor.failed() => return breaking.await?.and_then(|()| bail!("the faults ended early")),
+        }
+        conductor.calm();
+        breaking.await??;
+        watching.await??;
+        let took = started.elapsed();
+        println!("everything is mended");
+        let ready = Arc::clone(site);
+        spawn_blocking(move || ready.await_ready(READY_LIMIT)).await??;
+        println!("a last calm of {} s", LAST_CALM.as_secs());
+        market.keeping.cancel();
+        sleep(LAST_CALM).await;
+        let end = clock.now();
+        let cut_off = send_home(&market, &mut clients).await?;
+        telling.abort();
+        auditor_stop.cancel();
+        let audits = auditor.ask().await?;
+
+        let mut sights = Sights::default();
+        for onlooker in onlookers {
+            let Sights { reads, violations } = onlooker.ask().await?;
+            sights.reads += reads;
+            sights.violations.extend(violations);
+        }
+        sights.violations.extend(audits.violations());
+        let report = Report {
+            seed,
+            audits: audits.done,
+            audits_in_calm: audits.in_calm,
+            audits_given_up: audits.given_up,
+            seconds: took.as_secs(),
+            clients: options.clients,
+            unknown_attempts: market.tally.unknown_attempts.load(Ordering::Relaxed),
+            reads: sights.reads,
+            violations: sights.violations,
+            ..Report::default()
+        };
+        // Of the primary that is one now.
+        let world = World::of(site.stack());
+        let proof = Proof { site, world: &world, market: &market, conductor, end, cut_off };
+        let lives = std::mem::take(&mut *lives.lock().unwrap_or_else(PoisonError::into_inner));
+        evidence::keep_seen(options, seed, &lives, &conductor.happened())?;
+        let report = proof.complete(report, &lives).await?;
+        evidence::keep(options, site, &report)?;
+        Ok(report)
     }
-    storm.cancel();
-    breaking.await??;
-    watching.await??;
-    let took = started.elapsed();
-    println!("everything is mended");
-    let ready = Arc::clone(site);
-    spawn_blocking(move || ready.await_ready(READY_LIMIT)).await??;
-    println!("a last calm of {} s", LAST_CALM.as_secs());
-    sleep(LAST_CALM).await;
-    let end = clock.now();
-    let cut_off = send_home(&market, &mut clients).await?;
-    telling.abort();
-
-    let mut sights = Sights::default();
-    for onlooker in onlookers {
-        let Sights { reads, violations } = onlooker.ask().await?;
-        sights.reads += reads;
-        sights.violations.extend(violations);
-    }
-    let report = Report {
-        seed,
-        seconds: took.as_secs(),
-        clients: options.clients,
-        unknown_attempts: market.tally.unknown_attempts.load(Ordering::Relaxed),
-        reads: sights.reads,
-        violations: sights.violations,
-        ..Report::default()
-    };
-    // Of the primary that is one now.
-    let world = World::of(site.stack());
-    let proof = Proof { site, world: &world, market: &market, conductor: &conductor, end, cut_off };
-    let lives = market.lives();
-    let report = proof.complete(report, &lives).await?;
-    evidence::keep(options, site, &report, &lives)?;
-    Ok(report)
 }
 
 /// Tells every few seconds how it goes.
