@@ -1,7 +1,7 @@
 //! What clients were told, against what is on record.
 
 use super::{Case, Rule};
-use crate::books::Record;
+use crate::books::{Record, Step};
 use crate::history::{Answer, Call, Reason, State, What};
 use crate::time::Time;
 
@@ -91,29 +91,40 @@ pub(super) fn true_to(record: &Record, case: &mut Case<'_>) {
                     ),
                 }
             }
-            Answer::Refused(reason, from) => refusal(record, *reason, *from, call, at_least.is_some(), case),
+            Answer::Refused(reason, from) => refusal(record, *reason, *from, call, at_least, case),
             Answer::Wrong(_) | Answer::Unknown => {}
         }
     }
 }
 
-/// A refusal is explained by a state that the booking has been in.
+/// A refusal is explained by a state that the booking was in by then: one that had to be left for good, or, of a
+/// transition, one that no client knew to have been left when the call was made.
 fn refusal(
     record: &Record,
     reason: Reason,
     from: Option<State>,
     call: &Call,
-    was_known: bool,
+    at_least: Option<usize>,
     case: &mut Case<'_>,
 ) {
-    let has_been = |state| record.steps.iter().any(|step| step.to == state);
+    let by_then = |at| !case.is_before(call.replied, at);
+    let has_been = |state| record.steps.iter().any(|step| step.to == state && by_then(step.at));
+    // Its time was up, whoever noticed first. The deadline of a draft is not in its history.
+    let has_run_out = |step: &Step| {
+        let up = step.deadline.is_none_or(by_then) || step.from == Some(State::Initiated);
+        step.to == State::Expired && (by_then(step.at) || up)
+    };
+    let may_be = |state| {
+        let steps = record.steps.iter().skip(at_least.unwrap_or(0));
+        steps.into_iter().any(|step| step.to == state && by_then(step.at))
+    };
     let explained = match reason {
-        Reason::HoldExpired => has_been(State::Expired),
+        Reason::HoldExpired => record.steps.iter().any(has_run_out),
         Reason::BookingCancelled => has_been(State::Cancelled),
         Reason::AlreadyPaid => has_been(State::Confirmed),
-        Reason::IllegalTransition => from.is_some_and(has_been),
+        Reason::IllegalTransition => from.is_some_and(may_be),
         Reason::HoldLifetimeExceeded => has_been(State::Held),
-        Reason::BookingNotFound => !was_known,
+        Reason::BookingNotFound => at_least.is_none(),
         // Refused, and yet there: only by another attempt, or for a draft.
         Reason::InsufficientStock | Reason::SeatTaken => {
             let creations = |call: &&Call| matches!(call.what, What::Create { .. });

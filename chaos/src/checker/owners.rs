@@ -1,11 +1,13 @@
-//! Who surely owned what, and when: from answers alone.
+//! Who surely owned what, and when: from answers alone, and once more from the histories on record.
 //!
-//! A booking surely owns its lines from the moment at which a client was told so until the earliest moment at which that can
+//! By the answers, a booking surely owns its lines from the moment at which a client was told so until the earliest moment at which that can
 //! have ended: its deadline as told, unless it was paid, or the first call to cancel it (which ends nothing once it is
-//! paid) or to refund it. Deadlines are the reservation database's, on the same machine; they are taken as earlier by the
+//! paid) or to refund it. By its history it owns them from the step that held it, which comes after its hold was placed, to
+//! the step that ended it, which comes before its hold is released, or to its deadline. Deadlines are the reservation database's, on the same machine; they are taken as earlier by the
 //! tolerance.
 
 use super::{Evidence, Rule, Violation};
+use crate::books::Step;
 use crate::history::{Item, Life, State, What};
 use crate::time::Time;
 
@@ -20,12 +22,31 @@ struct Ownership<'a> {
 pub(super) fn one_at_a_time(evidence: &Evidence<'_>, found: &mut Vec<Violation>) {
     let owned: Vec<Ownership<'_>> =
         evidence.lives.iter().flat_map(|life| ownerships(life, evidence)).collect();
+    check(&owned, evidence, found);
+    let recorded: Vec<Ownership<'_>> =
+        evidence.lives.iter().filter_map(|life| recorded(life, evidence)).collect();
+    check(&recorded, evidence, found);
+}
+
+fn check(owned: &[Ownership<'_>], evidence: &Evidence<'_>, found: &mut Vec<Violation>) {
     for (product, on_hand) in evidence.on_hand.iter().enumerate() {
-        units(product, *on_hand, &owned, found);
+        units(product, *on_hand, owned, found);
     }
     for seat in 0..evidence.books.seats.len() {
-        owners_of(seat, &owned, found);
+        owners_of(seat, owned, found);
     }
+}
+
+/// The time in which a booking owned its lines by its history. All of it is by one clock: without tolerance.
+fn recorded<'a>(life: &'a Life, evidence: &Evidence<'_>) -> Option<Ownership<'a>> {
+    let steps = &evidence.books.bookings.get(&life.id)?.steps;
+    let from = steps.iter().find(|step| step.to == State::Held)?.at;
+    let ended = |step: &&Step| matches!(step.to, State::Cancelled | State::Expired | State::Refunded);
+    let to = steps.iter().find(ended).map_or(Time::NEVER, |step| match (step.to, step.deadline) {
+        (State::Expired, Some(deadline)) => step.at.min(deadline),
+        _ => step.at,
+    });
+    (from < to).then_some(Ownership { life, from, to })
 }
 
 /// The times in which a booking surely owned its lines, none overlapping another.

@@ -310,3 +310,38 @@ fn a_seat_that_was_refunded_before_its_deadline_may_have_another_owner() {
     world.record(2, &[(State::Held, 17, 27, None), (State::Expired, 27, 27, None)]);
     assert_eq!(world.broken(), []);
 }
+
+#[test]
+fn owners_at_one_time_that_only_the_records_know_are_caught() {
+    let mut world = World::expired(1, &[Item::Seat(0)]);
+    let unknown = call(What::Create { hold: true }, 13, 16, Answer::Unknown);
+    world.life(2, &[Item::Seat(0)], vec![unknown]);
+    world.record(2, &[(State::Held, 14, 24, None), (State::Expired, 24, 24, None)]);
+    assert_eq!(world.broken(), [Rule::OneOwnerAtATime]);
+    // The first had run out, however late that was noticed.
+    world.record(2, &[(State::Held, 20, 30, None), (State::Expired, 30, 30, None)]);
+    world.record(1, &[(State::Held, 10, 20, None), (State::Expired, 22, 20, None)]);
+    assert_eq!(world.broken(), []);
+}
+
+#[test]
+fn a_refusal_before_its_cause_is_caught() {
+    let refused = |reason, from, at| call(What::Cancel, at, at + 1, Answer::Refused(reason, from));
+    let with = |call: Call| {
+        let mut world = World::expired(1, &[Item::Seat(0)]);
+        world.lives[0].calls.push(call);
+        world.broken()
+    };
+    assert_eq!(with(refused(Reason::HoldExpired, None, 12)), [Rule::AnswersAreTrue]);
+    assert_eq!(with(refused(Reason::HoldExpired, None, 20)), []);
+    let paid = |reason, from, at| {
+        let mut world = World::refunded(&[Item::Seat(0)]);
+        world.lives[0].calls.push(refused(reason, from, at));
+        world.broken()
+    };
+    // Before it was paid; and from a state that its client knew to be left.
+    let illegal = Reason::IllegalTransition;
+    assert_eq!(paid(illegal, Some(State::Confirmed), 10), [Rule::AnswersAreTrue]);
+    assert_eq!(paid(illegal, Some(State::Confirmed), 13), []);
+    assert_eq!(paid(illegal, Some(State::Held), 17), [Rule::AnswersAreTrue]);
+}
