@@ -1,7 +1,6 @@
 //! What a handler works with: the batchers of reads and of the write path, and the flows that use more than one of them.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -79,7 +78,10 @@ impl App {
             let pool = pool.clone();
             move |ids: Vec<BookingId>| {
                 let pool = pool.clone();
-                async move { each(ids.len(), read(&pool, &ids).await.map_err(|error| error.into_failure("get"))) }
+                async move {
+                    let found = read(&pool, &ids).await.map_err(|error| error.into_failure("get"));
+                    each(ids.len(), found).into_iter().map(Result::flatten).collect()
+                }
             }
         });
         let placer = Batcher::start("place", limits, move |wanted: Vec<Wanted>| {
@@ -93,7 +95,8 @@ impl App {
                 let (pool, wake) = (pool.clone(), Arc::clone(&wake));
                 async move {
                     let created = creations::create(&pool, draft_ttl, &wake, &new).await;
-                    each(new.len(), created.map_err(|error| error.into_failure("create")))
+                    let created = each(new.len(), created.map_err(|error| error.into_failure("create")));
+                    created.into_iter().map(Result::flatten).collect()
                 }
             }
         });
@@ -111,11 +114,25 @@ impl App {
         Self { pool, policy, wake, health, lists, creations, reader, placer, creator, changer }
     }
 
-    /// Makes the end of a batcher the end of the process, until `until`: nothing could be written any more.
+    /// Makes the end of a batcher the end of the process, until `until`: nothing could be read or written any more.
     pub fn supervise(&self, jobs: &Jobs, until: &CancellationToken) {
-        jobs.watch("place batcher", until, self.placer.clone().ended());
-        jobs.watch("create batcher", until, self.creator.clone().ended());
-        jobs.watch("change batcher", until, self.changer.clone().ended());
+        // All parts by name: a new one has to say whether it is a batcher.
+        let Self {
+            reader,
+            placer,
+            creator,
+            changer,
+            pool: _,
+            policy: _,
+            wake: _,
+            health: _,
+            lists: _,
+            creations: _,
+        } = self;
+        jobs.watch("get batcher", until, reader.clone().ended());
+        jobs.watch("place batcher", until, placer.clone().ended());
+        jobs.watch("create batcher", until, creator.clone().ended());
+        jobs.watch("change batcher", until, changer.clone().ended());
     }
 
     /// Creates a booking; with `hold` takes its units first. It goes on when its caller has gone: in between, units are held
@@ -254,14 +271,14 @@ fn caller_waits_until() -> Option<Instant> {
     server::time_left().map(|left| Instant::now() + left)
 }
 
-/// The bookings with these ids, in their order.
-async fn read(pool: &PgPool, ids: &[BookingId]) -> Result<Vec<Option<Seen>>, Error> {
+/// The bookings with these ids, in their order. A row that makes no sense fails those only who asked for it.
+async fn read(pool: &PgPool, ids: &[BookingId]) -> Result<Vec<Result<Option<Seen>, Failure>>, Error> {
     let mut unique: Vec<Uuid> = ids.iter().map(|id| id.get()).collect();
     unique.sort_unstable();
     unique.dedup();
     let found = bookings::get(&mut *pool.acquire().await?, &unique).await?;
-    let found: HashMap<BookingId, Seen> = found.into_iter().map(|seen| (seen.booking.id, seen)).collect();
-    Ok(ids.iter().map(|id| found.get(id).cloned()).collect())
+    let found = bookings::by_id(found, "get");
+    Ok(ids.iter().map(|id| found.get(&id.get()).cloned().transpose()).collect())
 }
 
 impl Wanted {

@@ -13,7 +13,7 @@ use crate::{
         booking::{Booking, Hold, State},
         ids::Attempt,
     },
-    error::Error,
+    error::{Error, Failure},
     relay::Wake,
     store::{
         bookings,
@@ -31,17 +31,18 @@ pub enum Created {
     Existing(Box<Seen>),
 }
 
-/// Inserts the bookings. An id that comes twice is inserted once.
+/// Inserts the bookings. An id that comes twice is inserted once. One that is there and makes no sense fails those only who
+/// asked for it.
 pub async fn create(
     pool: &PgPool,
     draft_ttl: Duration,
     wake: &Wake,
     new: &[New],
-) -> Result<Vec<Created>, Error> {
+) -> Result<Vec<Result<Created, Failure>>, Error> {
     let created = postgres::autocommit(pool, &Insert { draft_ttl, new }).await?;
     if created
         .iter()
-        .any(|created| matches!(created, Created::New(seen) if seen.booking.state.hold().is_some()))
+        .any(|created| matches!(created, Ok(Created::New(seen)) if seen.booking.state.hold().is_some()))
     {
         wake.ring_held();
     }
@@ -54,10 +55,10 @@ struct Insert<'a> {
 }
 
 impl UnitOfWork for Insert<'_> {
-    type Output = Vec<Created>;
+    type Output = Vec<Result<Created, Failure>>;
     type Error = Error;
 
-    async fn run(&self, conn: &mut PgConnection) -> Result<Vec<Created>, Error> {
+    async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
         let mut first: HashMap<Uuid, &New> = HashMap::with_capacity(self.new.len());
         for new in self.new {
             first.entry(new.id.get()).or_insert(new);
@@ -79,11 +80,11 @@ impl UnitOfWork for Insert<'_> {
             .zip(self.new)
             .map(|(at, new)| match at {
                 Some(now) => {
-                    Ok(Created::New(Box::new(Seen { booking: booking(new, now, self.draft_ttl), now })))
+                    Ok(Ok(Created::New(Box::new(Seen { booking: booking(new, now, self.draft_ttl), now }))))
                 }
                 None => existing
                     .get(&new.id.get())
-                    .map(|seen| Created::Existing(Box::new(seen.clone())))
+                    .map(|seen| seen.clone().map(|seen| Created::Existing(Box::new(seen))))
                     .ok_or(Error::LostUpdate("bookings")),
             })
             .collect()
@@ -91,12 +92,14 @@ impl UnitOfWork for Insert<'_> {
 }
 
 /// The bookings with these ids.
-async fn existing(conn: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Seen>, Error> {
+async fn existing(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<HashMap<Uuid, Result<Seen, Failure>>, Error> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = bookings::get(conn, ids).await?;
-    Ok(found.into_iter().map(|seen| (seen.booking.id.get(), seen)).collect())
+    Ok(bookings::by_id(bookings::get(conn, ids).await?, "create"))
 }
 
 /// The booking that the insert made, as it stands in its row.

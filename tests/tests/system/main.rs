@@ -18,6 +18,7 @@ mod bad_input_bookings;
 mod bad_input_catalog;
 mod cluster;
 mod compat;
+mod damaged_rows;
 mod discovery;
 mod events;
 mod expiry;

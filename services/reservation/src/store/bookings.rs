@@ -1,10 +1,13 @@
 //! Table `bookings`: reading, locking and changing bookings that are there.
 
+use std::collections::HashMap;
+
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
+    Inconsistent,
     line::LineRow,
     row::{Row, Seen},
 };
@@ -13,7 +16,7 @@ use crate::{
         booking::{Booking, State, StateName},
         ids::{Attempt, BookingId},
     },
-    error::Error,
+    error::{Error, Failure},
 };
 
 /// Reads the bookings that the end of the statement, from `from` on, selects, each with the clock as it is read.
@@ -27,23 +30,38 @@ macro_rules! select {
                       clock_timestamp() as "now!" "# + $from,
             $($argument),+
         );
-        rows.fetch_all($conn).await?.into_iter().map(|row| Ok(row.try_into()?)).collect()
+        rows.fetch_all($conn).await?.into_iter().map(Seen::try_from)
     }};
 }
 
 /// Locks the bookings, in the order of their ids so that two batches never wait for each other, and reads the clock
 /// under each lock. Ids that are not there are left out.
 pub async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
-    select!(
+    let locked = select!(
         conn,
         "from (select * from bookings where booking_id = any($1) order by booking_id for update) as locked",
         ids
-    )
+    );
+    Ok(locked.collect::<Result<_, _>>()?)
 }
 
-/// Reads bookings, in no order. Ids that are not there are left out.
-pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
-    select!(conn, "from bookings where booking_id = any($1)", ids)
+/// Reads bookings, in no order, each for itself: one whose row makes no sense is no one else's. Ids that are not there are
+/// left out.
+pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Result<Seen, Inconsistent>>, Error> {
+    Ok(select!(conn, "from bookings where booking_id = any($1)", ids).collect())
+}
+
+/// Bookings by their ids, for a unit of work that many wait for. Logs what makes no sense.
+#[must_use]
+pub fn by_id(
+    found: Vec<Result<Seen, Inconsistent>>,
+    work: &'static str,
+) -> HashMap<Uuid, Result<Seen, Failure>> {
+    let by_id = |seen: Result<Seen, Inconsistent>| match seen {
+        Ok(seen) => (seen.booking.id.get(), Ok(seen)),
+        Err(wrong) => (wrong.booking_id, Err(Error::from(wrong).into_failure(work))),
+    };
+    found.into_iter().map(by_id).collect()
 }
 
 /// A page of everyone's bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out.
@@ -53,7 +71,7 @@ pub async fn list(
     after: Option<BookingId>,
     limit: i64,
 ) -> Result<Vec<Seen>, Error> {
-    select!(
+    let page = select!(
         conn,
         "from bookings
          where booking_id <= $1 and ($2::text is null or state = $2) and customer_id <> ''
@@ -62,7 +80,8 @@ pub async fn list(
         before(after),
         state.map(StateName::as_str),
         limit
-    )
+    );
+    Ok(page.collect::<Result<_, _>>()?)
 }
 
 /// A page of one customer's bookings by id, descending, after `after`. A statement of its own, for its own index.
@@ -73,7 +92,7 @@ pub async fn list_of_customer(
     after: Option<BookingId>,
     limit: i64,
 ) -> Result<Vec<Seen>, Error> {
-    select!(
+    let page = select!(
         conn,
         "from bookings
          where customer_id = $1 and booking_id <= $2 and ($3::text is null or state = $3)
@@ -83,7 +102,8 @@ pub async fn list_of_customer(
         before(after),
         state.map(StateName::as_str),
         limit
-    )
+    );
+    Ok(page.collect::<Result<_, _>>()?)
 }
 
 /// The greatest id that comes after `after` in descending order.
