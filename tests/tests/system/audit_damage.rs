@@ -55,7 +55,7 @@ impl Shop {
         let refunded = world.hold(&[units(&meal, 4)]).await?.booking_id;
         world.pay(&refunded).await?;
         world.refund(&refunded).await?;
-        let cancelled = world.hold(&[units(&meal, 5)]).await?.booking_id;
+        let cancelled = world.hold(&[units(&meal, 5), seat(&flight, "1C")]).await?.booking_id;
         world.cancel(&cancelled).await?;
         let expired = world.hold(&[units(&quick, 1)]).await?.booking_id;
         world.await_state(&expired, BookingState::Expired).await;
@@ -68,11 +68,11 @@ impl Shop {
         ("PRODUCT_COUNTS", vec![("product_id", self.meal.product_id.clone())])
     }
 
-    fn seat(&self, booking: &str) -> Find {
+    fn seat(&self, label: &str, booking: &str) -> Find {
         let map = self.flight.seat_map_id.clone();
         (
             "SEAT_OWNER",
-            vec![("seat_map_id", map), ("label", "1A".to_owned()), ("booking_id", booking.to_owned())],
+            vec![("seat_map_id", map), ("label", label.to_owned()), ("booking_id", booking.to_owned())],
         )
     }
 }
@@ -150,7 +150,9 @@ async fn a_damaged_row_of_each_kind_is_found_by_its_ids_while_traffic_runs() -> 
     for damages in [
         goods::damages(&shop),
         holds::verdicts(&shop),
+        holds::oddities(&shop),
         holds::claims(&shop),
+        holds::leftovers(&shop),
         bookings::histories(&shop),
         bookings::times_and_payments(&shop),
     ] {

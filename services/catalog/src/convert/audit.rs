@@ -127,7 +127,8 @@ pub fn audited(row: &AuditRow) -> pb::AuditedHold {
         Some(HoldState::Released) => pb::HoldState::Released,
         None => pb::HoldState::Unspecified,
     };
-    let overdue = row.review_at.map(|at| row.now - at).filter(|late| late.is_positive());
+    let due_at = row.review_at.map_or(row.due_at, |at| at.min(row.due_at));
+    let overdue = Some(row.now - due_at).filter(|late| state == pb::HoldState::Active && late.is_positive());
     pb::AuditedHold {
         key: Some(pb::HoldKey { booking_id: row.booking_id.to_string(), attempt: row.attempt }),
         state: state.into(),
@@ -135,5 +136,6 @@ pub fn audited(row: &AuditRow) -> pb::AuditedHold {
         overdue: overdue.map(api::time::to_duration),
         units: row.units,
         total_minor: row.total_minor,
+        lines_digest: row.lines_digest.clone(),
     }
 }

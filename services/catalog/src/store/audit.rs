@@ -184,10 +184,14 @@ pub struct AuditRow {
     pub settled_at: Option<OffsetDateTime>,
     /// When the sweep is to ask for its verdict.
     pub review_at: Option<OffsetDateTime>,
+    /// When its time is up if no booking has it, whatever its review time says: that decides nothing.
+    pub due_at: OffsetDateTime,
     /// Units on its lines; a seat is one.
     pub units: i64,
     /// Quantity times price, over its lines.
     pub total_minor: i64,
+    /// The digest of its lines, as reservation computes it of a booking's.
+    pub lines_digest: Vec<u8>,
     /// The catalog's clock.
     pub now: OffsetDateTime,
 }
@@ -197,12 +201,19 @@ macro_rules! select {
     ($conn:expr, $from:literal, $($argument:expr),+) => {
         Ok(sqlx::query_as!(
             AuditRow,
-            r#"select h.booking_id, h.attempt, h.state, h.settled_at, h.review_at, t.units as "units!",
-                      t.total_minor as "total_minor!", clock_timestamp() as "now!" "# + $from + r#"
+            r#"select h.booking_id, h.attempt, h.state, h.settled_at, h.review_at,
+                      h.created_at + h.hold_ttl_ms * interval '1 millisecond' as "due_at!", t.units as "units!",
+                      t.total_minor as "total_minor!", t.lines_digest as "lines_digest!",
+                      clock_timestamp() as "now!" "# + $from + r#"
                cross join lateral (
                    select coalesce(sum(coalesce(l.quantity, 1)), 0)::bigint as units,
-                          coalesce(sum(coalesce(l.quantity, 1) * l.price_minor), 0)::bigint as total_minor
-                   from jsonb_to_recordset(h.lines) as l (quantity bigint, price_minor bigint)) t
+                          coalesce(sum(coalesce(l.quantity, 1) * l.price_minor), 0)::bigint as total_minor,
+                          sha256(convert_to(coalesce(string_agg(i.item, chr(10) order by i.item collate "C"), ''),
+                                            'UTF8')) as lines_digest
+                   from jsonb_to_recordset(h.lines)
+                        as l (product_id uuid, seat_map_id uuid, label text, quantity bigint, price_minor bigint)
+                   cross join lateral (select concat_ws('/', l.product_id, l.seat_map_id, l.label,
+                                                        coalesce(l.quantity, 1), l.price_minor) as item) i) t
                order by h.booking_id, h.attempt"#,
             $($argument),+
         )

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::hold_key;
 use crate::{
     domain::{
-        audit::{AuditedBooking, AuditedHold, Broken, HeldFor, HoldState, Limits},
+        audit::{AuditedBooking, AuditedHold, Broken, HeldFor, HoldState, Limits, LinesDigest},
         booking::StateName,
     },
     store::audit::{AuditRow, Finding},
@@ -74,16 +74,23 @@ fn audited_hold(path: &str, hold: &catalog::AuditedHold) -> Result<((Uuid, i32),
         Some(overdue) => api::time::from_duration(overdue)
             .ok_or_else(|| BadField::new(format_args!("{path}.overdue"), "must be a duration")),
     });
+    let lines = bad.keep(match &*hold.lines_digest {
+        [] => Ok(None),
+        digest => LinesDigest::try_from(digest).map(Some).map_err(|_| {
+            BadField::new(format_args!("{path}.lines_digest"), "must be empty or have 32 bytes")
+        }),
+    });
     let state = match hold.state() {
         catalog::HoldState::Active => Some(HoldState::Active),
         catalog::HoldState::Committed => Some(HoldState::Committed),
         catalog::HoldState::Released => Some(HoldState::Released),
         catalog::HoldState::Unspecified => None,
     };
-    let ((booking_id, attempt), settled_at, overdue) = bad.complete((key, settled_at, overdue))?;
+    let ((booking_id, attempt), settled_at, (overdue, lines)) =
+        bad.complete((key, settled_at, overdue.zip(lines)))?;
     let attempt = attempt.get();
     let (units, total_minor) = (hold.units, hold.total_minor);
-    let hold = AuditedHold { attempt, state, settled_at, overdue, units, total_minor };
+    let hold = AuditedHold { attempt, state, settled_at, overdue, units, total_minor, lines };
     Ok(((booking_id.get(), attempt), hold))
 }
 
@@ -91,16 +98,19 @@ fn audited_hold(path: &str, hold: &catalog::AuditedHold) -> Result<((Uuid, i32),
 pub(crate) fn bookings(rows: Vec<AuditRow>) -> (HashMap<Uuid, AuditedBooking>, Vec<Violation>) {
     let (mut bookings, mut violations) = (HashMap::with_capacity(rows.len()), Vec::new());
     for row in rows {
-        let AuditRow { booking_id, state, attempt, held_at, expires_at, units, total_minor } = row;
-        let Some(state) = StateName::parse(&state) else {
-            let description = format!("booking {booking_id} is {state}, which is no state");
+        let AuditRow { booking_id, attempt, held_at, expires_at, units, total_minor, decided_at, .. } = row;
+        let Some(state) = StateName::parse(&row.state) else {
+            let description = format!("booking {booking_id} is {}, which is no state", row.state);
             let id: [(&str, &dyn Display); 1] = [("booking_id", &booking_id)];
             violations.push(violation(AuditRule::BookingHistory, id, description));
             continue;
         };
+        let lines = LinesDigest::try_from(row.lines_digest).ok();
         let held = held_at.and(expires_at).zip(total_minor);
         let held = held.map(|(deadline, total_minor)| HeldFor { deadline, total_minor });
-        bookings.insert(booking_id, AuditedBooking { state, attempt, held, units, waiting_since: None });
+        let waiting_since = None;
+        let booking = AuditedBooking { state, attempt, held, units, lines, decided_at, waiting_since };
+        bookings.insert(booking_id, booking);
     }
     (bookings, violations)
 }

@@ -16,13 +16,18 @@ pub struct AuditedHold {
     pub state: Option<HoldState>,
     /// When it was settled last, by the catalog's clock.
     pub settled_at: Option<OffsetDateTime>,
-    /// How long ago its review time passed, by the catalog's clock; zero before.
+    /// How long ago its own time passed, by the catalog's clock; zero before. A booking may have given it more.
     pub overdue: Duration,
     /// Units on its lines.
     pub units: i64,
     /// What they cost.
     pub total_minor: i64,
+    /// The digest of its lines; none from a catalog that does not say yet.
+    pub lines: Option<LinesDigest>,
 }
+
+/// What tells lines from other lines: SHA-256 of all of them, sorted.
+pub type LinesDigest = [u8; 32];
 
 /// The states of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +51,10 @@ pub struct AuditedBooking {
     pub held: Option<HeldFor>,
     /// Units on its lines.
     pub units: i64,
+    /// The digest of its lines.
+    pub lines: Option<LinesDigest>,
+    /// When it was decided: the last step of its history, if that is an end or CONFIRMED.
+    pub decided_at: Option<OffsetDateTime>,
     /// Since when a verdict on this hold has been waiting to be carried to the catalog.
     pub waiting_since: Option<OffsetDateTime>,
 }
@@ -75,7 +84,7 @@ pub enum Broken {
     Verdict,
     /// The hold outlived its time.
     Overdue,
-    /// The hold has other units, or another total, than the booking.
+    /// The hold has other lines, other units or another total than the booking.
     Units,
     /// The booking is decided, and nothing carries the verdict to the hold.
     Carried,
@@ -130,6 +139,11 @@ pub fn judge(
         let (ours, theirs) = (terms(booking.units, held.total_minor), terms(hold.units, hold.total_minor));
         return Judgement::Wrong(Broken::Units, format!("it has {theirs} minor units; its booking {ours}"));
     }
+    if booking.held.is_some() && hold.lines.zip(booking.lines).is_some_and(|(theirs, ours)| theirs != ours) {
+        let what = "it has other lines than its booking, with as many units and the same total";
+        return Judgement::Wrong(Broken::Units, what.to_owned());
+    }
+    let too_early = || before_its_decision(hold, booking, limits);
     match (booking.state, state) {
         (Held | PaymentPending | Expired, HoldState::Active) => match &booking.held {
             Some(terms) => overdue(booking, now - terms.deadline, limits, now, &has),
@@ -139,9 +153,11 @@ pub fn judge(
             (Some(terms), Some(at)) if at + limits.clock_tolerance < terms.deadline => {
                 wrong(&format!("since {at}, before the deadline of its booking, {}", terms.deadline))
             }
-            _ => Judgement::Agrees,
+            _ => too_early().map_or(Judgement::Agrees, |what| wrong(&what)),
         },
-        (Confirmed, HoldState::Committed) | (Cancelled | Refunded, HoldState::Released) => Judgement::Agrees,
+        (Confirmed, HoldState::Committed) | (Cancelled | Refunded, HoldState::Released) => {
+            too_early().map_or(Judgement::Agrees, |what| wrong(&what))
+        }
         (Confirmed | Cancelled | Refunded, HoldState::Active) | (Refunded, HoldState::Committed) => {
             match booking.held {
                 Some(_) => carried(booking, limits, now, state, &has),
@@ -154,13 +170,21 @@ pub fn judge(
     }
 }
 
+/// A hold that was settled as its booking decided, but before it did: the units were on sale, or sold, too early.
+fn before_its_decision(hold: &AuditedHold, booking: &AuditedBooking, limits: &Limits) -> Option<String> {
+    let (settled, decided) = hold.settled_at.zip(booking.decided_at)?;
+    let state = booking.state.as_str();
+    (settled + limits.clock_tolerance < decided)
+        .then(|| format!("since {settled}, before its booking became {state}, {decided}"))
+}
+
 /// An ACTIVE hold that no booking has: a call is on its way to claim it, or died; then the sweep gets a verdict.
 fn unclaimed(hold: &AuditedHold, limits: &Limits, why: &str) -> Judgement {
     if hold.overdue <= limits.overdue {
         return Judgement::Unclaimed;
     }
     let late = hold.overdue.as_seconds_f64();
-    let text = format!("it is ACTIVE {late:.3} s after its review time, and claimed by nobody: {why}");
+    let text = format!("it is ACTIVE {late:.3} s after its time, and claimed by nobody: {why}");
     Judgement::Suspect(Broken::Overdue, text)
 }
 

@@ -121,20 +121,24 @@ pub async fn wrong_ends(conn: &mut PgConnection, range: Range, limit: i64) -> Re
     .await?)
 }
 
-/// Steps to CONFIRMED at or after the deadline, and to EXPIRED before it.
+/// Steps to CONFIRMED at or after the deadline, and to EXPIRED before it. A draft's deadline is in the step before.
 pub async fn untimely(conn: &mut PgConnection, range: Range, limit: i64) -> Result<Vec<Finding>, Error> {
     Ok(sqlx::query_as!(
         Finding,
         r#"select h.booking_id, h.sequence as "sequence?", null::uuid as payment_id,
                   format('booking %s became %s at %s; its deadline was %s', h.booking_id, h.to_state, h.happened_at,
-                         least(h.expires_at, b.expires_at)) as "description!"
+                         least(h.expires_at, b.expires_at, d.expires_at)) as "description!"
            from booking_history h
            left join bookings b using (booking_id)
+           left join booking_history d
+                  on d.booking_id = h.booking_id and d.sequence = h.sequence - 1
+                 and h.from_state = 'INITIATED' and h.to_state = 'EXPIRED'
            where h.booking_id between $1 and $2
              and case h.to_state
                      when 'CONFIRMED' then h.happened_at >= h.expires_at or h.happened_at >= b.expires_at
                                            or h.expires_at is null
                      when 'EXPIRED' then h.happened_at < h.expires_at or h.happened_at < b.expires_at
+                                         or h.happened_at < d.expires_at
                      else false end
            limit $3"#,
         range.from,
@@ -204,16 +208,30 @@ pub struct AuditRow {
     pub units: i64,
     /// What they cost together, once held.
     pub total_minor: Option<i64>,
+    /// The digest of its lines, as the catalog computes it of a hold's.
+    pub lines_digest: Vec<u8>,
+    /// When its history came to where it is, if it was decided.
+    pub decided_at: Option<OffsetDateTime>,
 }
 
 /// The bookings with these ids.
 pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<AuditRow>, Error> {
     Ok(sqlx::query_as!(
         AuditRow,
-        r#"select booking_id, state, attempt, held_at, expires_at, t.units as "units!", total_minor
+        r#"select booking_id, state, attempt, held_at, expires_at, t.units as "units!", total_minor,
+                  t.lines_digest as "lines_digest!",
+                  case when state in ('CONFIRMED', 'REFUNDED', 'CANCELLED', 'EXPIRED') then
+                      (select h.happened_at from booking_history h where h.booking_id = b.booking_id
+                       order by h.sequence desc limit 1) end as decided_at
            from bookings b
-           cross join lateral (select coalesce(sum(coalesce(l.quantity, 1)), 0)::bigint as units
-                               from jsonb_to_recordset(b.lines) as l (quantity bigint)) t
+           cross join lateral (
+               select coalesce(sum(coalesce(l.quantity, 1)), 0)::bigint as units,
+                      sha256(convert_to(coalesce(string_agg(i.item, chr(10) order by i.item collate "C"), ''),
+                                        'UTF8')) as lines_digest
+               from jsonb_to_recordset(b.lines)
+                    as l (product_id uuid, seat_map_id uuid, label text, quantity bigint, price_minor bigint)
+               cross join lateral (select concat_ws('/', l.product_id, l.seat_map_id, l.label,
+                                                    coalesce(l.quantity, 1), l.price_minor) as item) i) t
            where booking_id = any($1)"#,
         ids
     )

@@ -51,12 +51,13 @@ pub(super) fn times_and_payments(shop: &Shop) -> Vec<Damage> {
                 of(paid)
             ),
             format!(
-                "update booking_history set happened_at = expires_at - interval '9 minutes'
+                "update booking_history set happened_at = expires_at - interval '10 minutes'
                      {} and to_state = 'CONFIRMED'",
                 of(paid)
             ),
         )
-        .finds(booking("CONFIRMED_IN_TIME", paid)),
+        .finds(booking("CONFIRMED_IN_TIME", paid))
+        .finds(hold("HOLD_VERDICT", paid)),
         in_reservation(
             "an end before the deadline",
             format!(
@@ -71,6 +72,19 @@ pub(super) fn times_and_payments(shop: &Shop) -> Vec<Damage> {
             ),
         )
         .finds(booking("CONFIRMED_IN_TIME", expired)),
+        in_reservation(
+            "a draft that ended before its limit",
+            format!(
+                "insert into bookings (booking_id, customer_id, state, attempt, lines, expired_at, history_length,
+                                       created_at, updated_at)
+                     values ('{other}', 'ada', 'EXPIRED', 1, '[]', now(), 2, now(), now());
+                 insert into booking_history (booking_id, sequence, from_state, to_state, happened_at, expires_at)
+                     values ('{other}', 1, null, 'INITIATED', now(), now() + interval '1 hour'),
+                            ('{other}', 2, 'INITIATED', 'EXPIRED', now(), null)"
+            ),
+            format!("delete from bookings {0}; delete from booking_history {0}", of(&other)),
+        )
+        .finds(booking("CONFIRMED_IN_TIME", &other)),
         in_reservation(
             "a hold past its deadline that nobody asks about",
             format!("update bookings set expires_at = now() - interval '1 hour' {}", of(held)),

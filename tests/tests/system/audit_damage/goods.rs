@@ -6,7 +6,7 @@ use super::{Damage, Shop, in_catalog};
 
 /// Of products and seats.
 pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
-    let Shop { meal, flight, held, .. } = shop;
+    let Shop { meal, flight, held, cancelled, .. } = shop;
     let (meal, map, other) = (&meal.product_id, &flight.seat_map_id, fresh_id());
     let seat = format!("seat_map_id = '{map}' and label = '1A'");
     vec![
@@ -27,13 +27,13 @@ pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
             format!("update seats set state = 'FREE', booking_id = null, attempt = null where {seat}"),
             format!("update seats set state = 'HELD', booking_id = '{held}', attempt = 1 where {seat}"),
         )
-        .finds(shop.seat(held)),
+        .finds(shop.seat("1A", held)),
         in_catalog(
             "a seat sold that is only held",
             format!("update seats set state = 'SOLD' where {seat}"),
             format!("update seats set state = 'HELD' where {seat}"),
         )
-        .finds(shop.seat(held)),
+        .finds(shop.seat("1A", held)),
         in_catalog(
             "a seat held for nobody",
             format!("update seats set state = 'HELD', booking_id = '{other}', attempt = 1
@@ -41,10 +41,23 @@ pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
             format!("update seats set state = 'FREE', booking_id = null, attempt = null
                      where seat_map_id = '{map}' and label = '1B'"),
         )
-        .finds((
-            "SEAT_OWNER",
-            vec![("seat_map_id", map.clone()), ("label", "1B".to_owned()), ("booking_id", other.clone())],
-        )),
+        .finds(shop.seat("1B", &other)),
+        in_catalog(
+            "a seat sold whose hold was released",
+            format!("update seats set state = 'SOLD', booking_id = '{cancelled}', attempt = 1
+                     where seat_map_id = '{map}' and label = '1C'"),
+            format!("update seats set state = 'FREE', booking_id = null, attempt = null
+                     where seat_map_id = '{map}' and label = '1C'"),
+        )
+        .finds(shop.seat("1C", cancelled)),
+        in_catalog(
+            "a blocked seat that names a hold",
+            format!("update seats set state = 'BLOCKED', booking_id = '{other}', attempt = 1
+                     where seat_map_id = '{map}' and label = '1B'"),
+            format!("update seats set state = 'FREE', booking_id = null, attempt = null
+                     where seat_map_id = '{map}' and label = '1B'"),
+        )
+        .finds(shop.seat("1B", &other)),
         in_catalog(
             "a seat in two holds",
             format!(
@@ -55,6 +68,6 @@ pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
             ),
             format!("delete from holds where booking_id = '{other}'"),
         )
-        .finds(shop.seat(&other)),
+        .finds(shop.seat("1A", &other)),
     ]
 }

@@ -15,10 +15,33 @@ fn reopen(id: &str) -> String {
     format!("update holds set state = 'ACTIVE', review_at = {review}, settled_at = null {}", of(id))
 }
 
+/// A hold that was on sale again before the step that allows it.
+fn released_early(what: &'static str, id: &str) -> Damage {
+    in_catalog(
+        what,
+        format!("update holds set settled_at = settled_at - interval '1 hour' {}", of(id)),
+        format!("update holds set settled_at = settled_at + interval '1 hour' {}", of(id)),
+    )
+    .finds(hold("HOLD_VERDICT", id))
+}
+
+/// A hold that was sold although its booking ended without a sale.
+fn sold(what: &'static str, id: &str, units: u32) -> Damage {
+    let product = format!("(select (lines->0->>'product_id')::uuid from holds {})", of(id));
+    let turn = |state, sign| {
+        format!(
+            "update holds set state = '{state}' {};
+                 update products set sold = sold {sign} {units} where product_id = {product}",
+            of(id)
+        )
+    };
+    in_catalog(what, turn("COMMITTED", '+'), turn("RELEASED", '-')).finds(hold("HOLD_VERDICT", id))
+}
+
 /// Holds that are not settled as their bookings decided.
 pub(super) fn verdicts(shop: &Shop) -> Vec<Damage> {
     let Shop { meal, held, paid, expired, .. } = shop;
-    let (meal, other) = (&meal.product_id, fresh_id());
+    let meal = &meal.product_id;
     vec![
         in_catalog(
             "a hold released whose booking is HELD",
@@ -55,6 +78,26 @@ pub(super) fn verdicts(shop: &Shop) -> Vec<Damage> {
             format!("update holds set settled_at = settled_at + interval '1 hour' {}", of(expired)),
         )
         .finds(hold("HOLD_VERDICT", expired)),
+        sold("a hold sold whose booking is EXPIRED", expired, 1),
+        sold("a hold sold whose booking is CANCELLED", &shop.cancelled, 5)
+            .finds(shop.seat("1C", &shop.cancelled)),
+        in_catalog(
+            "a hold of an attempt that its booking never made",
+            format!("update holds set attempt = 2 {}", of(paid)),
+            format!("update holds set attempt = 1 {}", of(paid)),
+        )
+        .finds(("HOLD_VERDICT", vec![("booking_id", paid.clone()), ("attempt", "2".to_owned())]))
+        .finds(hold("BOOKING_HAS_HOLD", paid)),
+        released_early("a hold released before its booking was cancelled", &shop.cancelled),
+        released_early("a hold released before its booking was refunded", &shop.refunded),
+    ]
+}
+
+/// Holds that make no sense, whatever their bookings are.
+pub(super) fn oddities(shop: &Shop) -> Vec<Damage> {
+    let Shop { held, paid, .. } = shop;
+    let other = fresh_id();
+    vec![
         in_catalog(
             "a settled hold of no booking",
             format!(
@@ -83,8 +126,8 @@ pub(super) fn verdicts(shop: &Shop) -> Vec<Damage> {
 
 /// Holds that are not there as their bookings have them.
 pub(super) fn claims(shop: &Shop) -> Vec<Damage> {
-    let Shop { meal, paid, .. } = shop;
-    let meal = &meal.product_id;
+    let Shop { meal, flight, held, paid, .. } = shop;
+    let (meal, map) = (&meal.product_id, &flight.seat_map_id);
     vec![
         in_catalog(
             "a hold that is gone",
@@ -107,6 +150,48 @@ pub(super) fn claims(shop: &Shop) -> Vec<Damage> {
             ),
         )
         .finds(hold("BOOKING_HAS_HOLD", paid)),
+        in_catalog(
+            "a hold of another seat of the same price",
+            format!(
+                "update holds set lines = replace(lines::text, '1A', '1B')::jsonb {0};
+                     update seats set state = 'FREE', booking_id = null, attempt = null {0};
+                     update seats set state = 'HELD', booking_id = '{held}', attempt = 1
+                     where seat_map_id = '{map}' and label = '1B'",
+                of(held)
+            ),
+            format!(
+                "update holds set lines = replace(lines::text, '1B', '1A')::jsonb {0};
+                     update seats set state = 'FREE', booking_id = null, attempt = null {0};
+                     update seats set state = 'HELD', booking_id = '{held}', attempt = 1
+                     where seat_map_id = '{map}' and label = '1A'",
+                of(held)
+            ),
+        )
+        .finds(hold("BOOKING_HAS_HOLD", held)),
+    ]
+}
+
+/// Holds that nobody settles.
+pub(super) fn leftovers(shop: &Shop) -> Vec<Damage> {
+    let Shop { meal, paid, .. } = shop;
+    let (meal, other) = (&meal.product_id, fresh_id());
+    vec![
+        in_catalog(
+            "a hold of nobody whose review is put off",
+            format!(
+                "insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at, created_at)
+                     select '{other}', 1, 'ACTIVE', lines, currency, 1000, now() + interval '1 day',
+                            now() - interval '1 hour'
+                     from holds {};
+                     update products set held = held + 2 where product_id = '{meal}'",
+                of(paid)
+            ),
+            format!(
+                "delete from holds {}; update products set held = held - 2 where product_id = '{meal}'",
+                of(&other)
+            ),
+        )
+        .finds(hold("HOLD_OVERDUE", &other)),
         in_catalog(
             "a sale that nobody carried over",
             format!(

@@ -19,6 +19,7 @@ fn hold(state: HoldState) -> AuditedHold {
         overdue: Duration::ZERO,
         units: 3,
         total_minor: 300,
+        lines: Some([7; 32]),
     }
 }
 
@@ -26,7 +27,15 @@ fn hold(state: HoldState) -> AuditedHold {
 fn booking(state: StateName, late: i64) -> AuditedBooking {
     let held = HeldFor { deadline: NOW - Duration::seconds(late), total_minor: 300 };
     let held = (state != Initiated).then_some(held);
-    AuditedBooking { state, attempt: 2, held, units: 3, waiting_since: None }
+    AuditedBooking {
+        state,
+        attempt: 2,
+        held,
+        units: 3,
+        lines: Some([7; 32]),
+        decided_at: None,
+        waiting_since: None,
+    }
 }
 
 /// What is thought, without the words.
@@ -93,6 +102,27 @@ fn a_release_before_the_deadline_is_wrong_beyond_the_tolerance() {
 }
 
 #[test]
+fn what_is_settled_before_its_booking_was_decided_is_wrong_beyond_the_tolerance() {
+    for (state, hold_state) in [
+        (Expired, HoldState::Released),
+        (Cancelled, HoldState::Released),
+        (Refunded, HoldState::Released),
+        (Confirmed, HoldState::Committed),
+    ] {
+        let decided =
+            |later| AuditedBooking { decided_at: Some(NOW + Duration::seconds(later)), ..booking(state, 60) };
+        assert_eq!(thought(&hold(hold_state), Some(&decided(0))), "agrees", "{state:?}");
+        assert_eq!(thought(&hold(hold_state), Some(&decided(5))), "verdict!", "{state:?}");
+        let tolerant = Limits { clock_tolerance: Duration::seconds(5), ..LIMITS };
+        assert_eq!(judge(&hold(hold_state), Some(&decided(5)), &tolerant, NOW), Judgement::Agrees);
+    }
+    // Never held, and decided all the same.
+    let draft =
+        AuditedBooking { held: None, decided_at: Some(NOW + Duration::seconds(5)), ..booking(Cancelled, 0) };
+    assert_eq!(thought(&hold(HoldState::Released), Some(&draft)), "verdict!");
+}
+
+#[test]
 fn a_verdict_may_wait_for_the_limit_and_no_longer() {
     for (state, hold_state) in
         [(Confirmed, HoldState::Active), (Cancelled, HoldState::Active), (Refunded, HoldState::Committed)]
@@ -137,9 +167,13 @@ fn a_hold_has_the_units_and_the_total_of_its_booking() {
     for other in [
         AuditedHold { units: 2, ..hold(HoldState::Active) },
         AuditedHold { total_minor: 299, ..hold(HoldState::Active) },
+        AuditedHold { lines: Some([8; 32]), ..hold(HoldState::Active) },
     ] {
         assert_eq!(thought(&other, Some(&booking(Held, -60))), "units!");
         // Before it was held, and on a tombstone, there is nothing to compare with.
         assert_eq!(thought(&other, Some(&booking(Initiated, 0))), "unclaimed");
     }
+    // From a catalog that does not tell the lines.
+    let silent = AuditedHold { lines: None, ..hold(HoldState::Active) };
+    assert_eq!(thought(&silent, Some(&booking(Held, -60))), "agrees");
 }
