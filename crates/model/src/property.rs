@@ -23,6 +23,8 @@ pub const VERDICTS: &str = "3: only ended bookings' holds are RELEASED, only pai
 pub const TABLE: &str = "4: bookings move along the table";
 /// Invariant 5.
 pub const IN_TIME: &str = "5: none is CONFIRMED at or after its deadline";
+/// The other side of it: none loses what is left of its time.
+pub const NOT_EARLY: &str = "none is EXPIRED before its deadline";
 /// Invariant 6.
 pub const REST: &str = "6: in the calm, every hold is settled in the end";
 /// Invariant 7, as far as commits show it.
@@ -37,17 +39,19 @@ pub const ANNOUNCED: &str = "money that must go back is announced";
 pub const PROGRESS: &str = "every step of the calm system brings it nearer to rest";
 
 /// All of them.
-pub const ALL: [&str; 11] =
-    [STOCK, SEAT, VERDICTS, TABLE, IN_TIME, REST, IN_BOTH, REPEATS, SOLD_ONCE, ANNOUNCED, PROGRESS];
+pub const ALL: [&str; 12] = [
+    STOCK, SEAT, VERDICTS, TABLE, IN_TIME, NOT_EARLY, REST, IN_BOTH, REPEATS, SOLD_ONCE, ANNOUNCED, PROGRESS,
+];
 
 type Condition = fn(&Protocol, &State) -> bool;
 
-const INVARIANTS: [(&str, Condition); 9] = [
+const INVARIANTS: [(&str, Condition); 10] = [
     (STOCK, stock_adds_up),
     (SEAT, seat_has_one_holder),
     (VERDICTS, |_, state| state.cases.iter().all(settled_as_decided)),
     (TABLE, |_, state| !state.flaws.has(Flaws::ILLEGAL_MOVE)),
     (IN_TIME, |_, state| !state.flaws.has(Flaws::CONFIRMED_LATE)),
+    (NOT_EARLY, |_, state| !state.flaws.has(Flaws::EXPIRED_EARLY)),
     (IN_BOTH, |_, state| state.cases.iter().all(in_both)),
     (REPEATS, |_, state| !state.flaws.has(Flaws::REPEATED)),
     (SOLD_ONCE, promised_once),

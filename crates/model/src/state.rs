@@ -203,6 +203,8 @@ impl Flaws {
     pub const UNANNOUNCED: Self = Self(8);
     /// A step of the calm system did not bring it nearer to rest.
     pub const STALLED: Self = Self(16);
+    /// A booking was EXPIRED while it had time left.
+    pub const EXPIRED_EARLY: Self = Self(32);
 
     /// Whether this flaw is among them.
     #[must_use]

@@ -4,7 +4,8 @@
 use crate::{
     bounds::Bounds,
     property::{
-        ANNOUNCED, IN_BOTH, IN_TIME, PROGRESS, REPEATS, REST, SEAT, SOLD_ONCE, STOCK, TABLE, VERDICTS,
+        ANNOUNCED, IN_BOTH, IN_TIME, NOT_EARLY, PROGRESS, REPEATS, REST, SEAT, SOLD_ONCE, STOCK, TABLE,
+        VERDICTS,
     },
     worlds::{CALM, LOST_TIMERS, NO_SWEEP, ONE_BOOKING, PAID_BACK, TWO_BOOKINGS, TWO_CLOCKS, TWO_DRAFTS},
 };
@@ -30,6 +31,8 @@ pub enum Variant {
     AttemptNotMovedOn,
     /// A payment is judged by an old clock.
     PayNotGuardedByTheDeadline,
+    /// A verdict is judged by a clock that is far ahead.
+    ResolvedByAFastClock,
     /// Money that came after the end confirms the booking.
     LateMoneyConfirms,
     /// Money that came after the end is recorded and nobody is told.
@@ -48,7 +51,7 @@ pub enum Variant {
 
 impl Variant {
     /// The wrong ones.
-    pub const WRONG: [Self; 15] = [
+    pub const WRONG: [Self; 16] = [
         Self::CatalogReleasesByItsOwnTimer,
         Self::ReleaseWithoutVerdict,
         Self::VerdictInTheMessage,
@@ -57,6 +60,7 @@ impl Variant {
         Self::NoTombstone,
         Self::AttemptNotMovedOn,
         Self::PayNotGuardedByTheDeadline,
+        Self::ResolvedByAFastClock,
         Self::LateMoneyConfirms,
         Self::LateMoneyForgotten,
         Self::SettleTwice,
@@ -80,6 +84,7 @@ impl Variant {
             Self::HeldBeforePlaced => &[(IN_BOTH, TWO_BOOKINGS), (SOLD_ONCE, TWO_BOOKINGS)],
             Self::AttemptNotMovedOn => &[(VERDICTS, TWO_DRAFTS), (SOLD_ONCE, TWO_DRAFTS)],
             Self::PayNotGuardedByTheDeadline => &[(IN_TIME, ONE_BOOKING)],
+            Self::ResolvedByAFastClock => &[(NOT_EARLY, ONE_BOOKING)],
             Self::LateMoneyConfirms => {
                 &[(TABLE, ONE_BOOKING), (IN_TIME, ONE_BOOKING), (SOLD_ONCE, TWO_BOOKINGS)]
             }
