@@ -138,3 +138,69 @@ async fn a_hold_that_the_catalog_cannot_settle_is_parked_alone_and_settled_once_
     world.assert_settles().await;
     Ok(())
 }
+
+/// Breaks the settling of the catalog, or mends it: a column that it needs has gone, as after a bad migration.
+async fn rename_column(catalog: &mut PgConnection, from: &str, to: &str) {
+    let rename = format!("alter table holds rename column {from} to {to}");
+    sqlx::query(sqlx::AssertSqlSafe(rename)).execute(catalog).await.expect("the table can be changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_catalog_that_refuses_everything_is_waited_for() -> Outcome {
+    let stack = own(Options { expirers: 0, ..Options::default() }).await;
+    let world = World::of(&stack);
+    let meal = world.product(100, Duration::from_mins(5)).await;
+    let holds = try_join_all((0..30).map(|_| async { world.hold(&[units(&meal, 1)]).await })).await?;
+    let mut catalog = world.catalog_database().await;
+    rename_column(&mut catalog, "settled_at", "gone").await;
+
+    // Each is a row of its own.
+    for held in &holds {
+        world.cancel(&held.booking_id).await?;
+    }
+    let failures =
+        eventually("it is told that nothing is delivered, again and again", PATIENCE, async || {
+            let failures = counted(stack.reservation(), "holdfast_outbox_failures_total", "kind=\"settle\"");
+            when(failures >= 6, failures)
+        })
+        .await;
+    let aside = parked(&world).await.len();
+    assert!((aside as u64) < failures, "of {failures} passes at most one row each is parked, not {aside}");
+
+    rename_column(&mut catalog, "gone", "settled_at").await;
+    eventually("the others are delivered", PATIENCE, async || {
+        let waiting = sqlx::query_scalar::<_, i64>("select count(*) from outbox where kind = 'settle'");
+        let waiting = waiting.fetch_one(&mut world.reservation_database().await).await.expect("it is read");
+        when(waiting == 0, waiting)
+    })
+    .await;
+    retry_parked(&stack);
+    world.await_stock(&meal, Stock::new(100, 0, 0)).await;
+    assert_eq!(parked(&world).await, []);
+    world.assert_settles().await;
+    Ok(())
+}
+
+/// More than go back at once, by far: all of them are tried again, without another rest between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promises_that_were_parked_come_back_together_and_behind_the_others() -> Outcome {
+    const PARKED: i64 = 300;
+    let stack = own(hasty()).await;
+    let world = World::of(&stack);
+    let mut database = world.reservation_database().await;
+    let rested = "insert into outbox_parked (outbox_id, kind, subject, booking_ids, attempts, created_at, parked_at,
+                                             failure)
+                  select -n, 'settle', 'MAYBE', array[gen_random_uuid()], array[1], now(), now() - interval '1 hour',
+                         'a test'
+                  from generate_series(1, $1) as n";
+    sqlx::query(rested).bind(PARKED).execute(&mut database).await?;
+    stack.reservation().restart().expect("it comes back");
+
+    eventually("each was tried, under a new id, and parked again", PATIENCE, async || {
+        let found = "select count(*) filter (where outbox_id > 0), count(*) from outbox_parked";
+        let found: (i64, i64) = sqlx::query_as(found).fetch_one(&mut database).await.expect("it can be read");
+        when(found == (PARKED, PARKED), found)
+    })
+    .await;
+    Ok(())
+}

@@ -57,7 +57,7 @@ pub(super) enum DeliveryError {
 
 impl DeliveryError {
     /// Whether something is away or cannot keep up: the same rows may be delivered later. If not, they, or some of them,
-    /// are at fault.
+    /// may be at fault.
     pub(super) fn is_outage(&self) -> bool {
         match self {
             Self::Outbox(Error::Database(error)) => {
@@ -67,6 +67,17 @@ impl DeliveryError {
             Self::Broker(_) => true,
             Self::Catalog(code, _) => api::is_outage(*code),
             Self::Outbox(_) | Self::Answers { .. } | Self::Panicked => false,
+        }
+    }
+
+    /// Whether the row is at fault without doubt: it makes no sense, whoever it is for.
+    pub(super) fn is_senseless(&self) -> bool {
+        match self {
+            Self::Panicked | Self::Outbox(Error::Inconsistent(_)) => true,
+            Self::Outbox(Error::Database(error)) => {
+                matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+            }
+            Self::Outbox(_) | Self::Broker(_) | Self::Catalog(..) | Self::Answers { .. } => false,
         }
     }
 }
@@ -128,6 +139,21 @@ mod tests {
             DeliveryError::Panicked,
         ] {
             assert!(!error.is_outage(), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_at_fault_without_doubt_only_where_nobody_else_was_asked() {
+        let inconsistent = Error::from(Inconsistent { booking_id: uuid::Uuid::nil(), what: "nonsense" });
+        assert!(DeliveryError::from(inconsistent).is_senseless());
+        assert!(DeliveryError::from(sqlx::Error::Decode("infinity".into())).is_senseless());
+        assert!(DeliveryError::Panicked.is_senseless());
+        for error in [
+            DeliveryError::from(Status::internal("")),
+            sqlx::Error::ColumnNotFound("deadlines".to_owned()).into(),
+            DeliveryError::Answers { answered: 1, asked: 2 },
+        ] {
+            assert!(!error.is_senseless(), "{error}");
         }
     }
 }

@@ -9,6 +9,7 @@ mod settles;
 mod singly;
 mod steps;
 mod timers;
+mod tried;
 mod wake;
 
 use std::{sync::Arc, time::Duration};
@@ -85,6 +86,7 @@ impl Relay {
         let bell = self.bell(&wake);
         let mut backoff = backoff();
         let mut failing = false;
+        let mut refusals = 0;
         let mut looked: Option<Instant> = None;
         loop {
             tokio::select! {
@@ -92,15 +94,17 @@ impl Relay {
                 () = self.to.reachable() => {}
             }
             if looked.is_none_or(|at| at.elapsed() >= LOOK_AT_PARKED) {
-                self.look_at_parked().await;
-                looked = Some(Instant::now());
+                // While there may be more, and passes succeed: each pass takes in as many.
+                let more = self.look_at_parked().await && !failing;
+                looked = (!more).then(Instant::now);
             }
-            match self.pass().await {
+            match self.pass(refusals).await {
                 Ok(more) => {
                     if failing {
-                        tracing::info!(kind, "promises are delivered again");
+                        tracing::info!(kind, "promises no longer wait");
                         (backoff, failing) = (self::backoff(), false);
                     }
+                    refusals = 0;
                     if more {
                         continue;
                     }
@@ -111,6 +115,7 @@ impl Relay {
                         tracing::warn!(kind, error, "promises wait: they cannot be delivered now");
                     }
                     failing = true;
+                    refusals = if error.is_outage() { 0 } else { refusals + 1 };
                     self.metrics.failed();
                     // A bell does not mend what is broken.
                     tokio::select! {
@@ -135,12 +140,11 @@ impl Relay {
         }
     }
 
-    /// Delivers the oldest rows. Answers whether there may be more.
-    async fn pass(&self) -> Result<bool, DeliveryError> {
+    /// Delivers the oldest rows. Answers whether there may be more. `refusals`: how many passes before this one were refused
+    /// in whole.
+    async fn pass(&self, refusals: u32) -> Result<bool, DeliveryError> {
         let Delivered { rows, bookings } = match self.attempt(self).await {
-            Err(error) if !error.is_outage() => {
-                return if self.singly().await? { Ok(true) } else { Err(error) };
-            }
+            Err(error) if !error.is_outage() => return self.singly(refusals).await,
             attempt => attempt?,
         };
         if rows > 0 {

@@ -1,21 +1,22 @@
 //! Row by row: what is done when a portion is refused, and not because somebody is away.
 //!
-//! Every row that can be delivered is. One that cannot is split in two, again and again, until the bookings that are at
-//! fault stand alone; these are parked (`store/parked.rs`), visibly, and come back into the outbox every few minutes.
+//! Every row that can be delivered is. One that is at fault (`tried.rs`) is split in two, again and again, until the bookings
+//! that are at fault stand alone; these are parked (`store/parked.rs`), visibly, and come back into the outbox every few
+//! minutes, behind the others.
 //!
 //! The sweep settles holds whose timers are parked, and those that are still ACTIVE although their verdict is. It does not
 //! settle the RELEASE of a refund: that hold is COMMITTED, nobody asks about it again, and its units stay sold until the
-//! parked row is delivered. People see it by `holdfast_outbox_parked` with `kind="settle"`. Events wait likewise. A COMMIT
-//! that comes after the RELEASE of the same hold is harmless: settling is monotone.
+//! parked row is delivered, when it is tried again or after people acted. They see it by `holdfast_outbox_parked` with
+//! `kind="settle"`. Events wait likewise.
 
-use std::{error::Error as StdError, iter, panic::AssertUnwindSafe, time::Duration};
+use std::{error::Error as StdError, panic::AssertUnwindSafe, time::Duration};
 
 use failpoint::{Step, reach};
 use futures::FutureExt as _;
 use postgres::UnitOfWork;
 use sqlx::PgConnection;
 
-use super::{PORTION, Relay, delivery::DeliveryError};
+use super::{PORTION, Relay, delivery::DeliveryError, tried::Tried};
 use crate::{
     error::Error,
     store::{
@@ -38,25 +39,41 @@ impl Relay {
         attempt.await.unwrap_or(Err(DeliveryError::Panicked))
     }
 
-    /// Delivers the oldest rows one by one, and puts aside what is at fault. Answers whether that led anywhere: something
-    /// was delivered, or can be told apart now.
-    pub(super) async fn singly(&self) -> Result<bool, DeliveryError> {
+    /// Delivers the oldest rows one by one, and puts aside what is at fault. Answers whether there may be more; an error, if
+    /// nothing at all was taken: then nobody can say whether the rows are at fault, or who refuses them.
+    pub(super) async fn singly(&self, refusals: u32) -> Result<bool, DeliveryError> {
         let ids = outbox::list(&mut *self.pool.acquire().await?, self.kind, PORTION.rows).await?;
-        let mut progress = false;
-        for outbox_id in ids {
-            match self.attempt(&One { relay: self, outbox_id }).await {
-                Ok(bookings) => {
-                    self.metrics.delivered(bookings);
-                    progress |= bookings > 0;
-                }
-                Err(error) if error.is_outage() => return Err(error),
-                Err(error) => progress |= self.put_aside(outbox_id, &with_causes(&error)).await?,
+        let mut tried = Tried::default();
+        for &outbox_id in &ids {
+            self.try_one(outbox_id, &mut tried).await?;
+        }
+        if tried.all_refused() {
+            // One more, which has not been in the way so far, tells a service that fails from a row of bad promises.
+            let newest = outbox::newest(&mut *self.pool.acquire().await?, self.kind).await?;
+            if let Some(outbox_id) = newest.filter(|newest| !ids.contains(newest)) {
+                self.try_one(outbox_id, &mut tried).await?;
             }
         }
-        Ok(progress)
+        let mut progress = tried.delivered > 0;
+        for (outbox_id, failure) in tried.at_fault(refusals) {
+            progress |= self.put_aside(outbox_id, &failure).await?;
+        }
+        tried.into_failure().map_or(Ok(progress), Err)
     }
 
-    /// Splits a row, or parks it where there is nothing to split. Answers whether it was split.
+    async fn try_one(&self, outbox_id: i64, tried: &mut Tried) -> Result<(), DeliveryError> {
+        match self.attempt(&One { relay: self, outbox_id }).await {
+            Ok(bookings) => {
+                self.metrics.delivered(bookings);
+                tried.delivered += bookings;
+            }
+            Err(error) if error.is_outage() => return Err(error),
+            Err(error) => tried.failed(outbox_id, error),
+        }
+        Ok(())
+    }
+
+    /// Splits a row, or parks it where there is nothing to split. Answers whether it is out of the way.
     async fn put_aside(&self, outbox_id: i64, failure: &str) -> Result<bool, DeliveryError> {
         match self.attempt(&Split { outbox_id }).await {
             Ok(true) => return Ok(true),
@@ -64,17 +81,18 @@ impl Relay {
             // Not even that can be done with it.
             Ok(false) | Err(_) => {}
         }
-        if let Some(bookings) = self.attempt(&Park { outbox_id, failure }).await? {
+        let bookings = self.attempt(&Park { outbox_id, failure }).await?;
+        if let Some(bookings) = bookings {
             let kind = self.kind.as_str();
             tracing::error!(kind, outbox_id, bookings, failure, "a promise that is refused is parked");
             self.metrics.put_aside(bookings);
         }
-        Ok(false)
+        Ok(bookings.is_some())
     }
 
-    /// Gives the parked rows that have rested back to the outbox, and tells how much is parked. What fails is done next
-    /// time.
-    pub(super) async fn look_at_parked(&self) {
+    /// Gives parked rows that have rested back to the outbox, and tells how much is parked. Answers whether more of them may
+    /// have rested. What fails is done next time.
+    pub(super) async fn look_at_parked(&self) -> bool {
         match postgres::transact(&self.pool, &GiveBack { kind: self.kind }).await {
             Ok((returned, bookings)) => {
                 if returned > 0 {
@@ -85,10 +103,12 @@ impl Relay {
                     );
                 }
                 self.metrics.parked(bookings);
+                returned >= parked::RETURNED_AT_ONCE
             }
             Err(error) => {
                 let error: &dyn StdError = &error;
                 tracing::warn!(kind = self.kind.as_str(), error, "parked promises could not be looked at");
+                false
             }
         }
     }
@@ -172,10 +192,4 @@ impl UnitOfWork for GiveBack {
         let bookings = parked::count(conn, self.kind).await?;
         Ok((returned, u64::try_from(bookings).unwrap_or_default()))
     }
-}
-
-/// An error with its causes, in one line.
-fn with_causes(error: &DeliveryError) -> String {
-    let causes = iter::successors(error.source(), |&cause| cause.source());
-    causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))
 }

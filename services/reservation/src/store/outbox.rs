@@ -113,6 +113,15 @@ pub async fn list(conn: &mut PgConnection, kind: Kind, limit: i64) -> Result<Vec
     Ok(ids.fetch_all(conn).await?)
 }
 
+/// The newest row of a kind, whoever has it in hand.
+pub async fn newest(conn: &mut PgConnection, kind: Kind) -> Result<Option<i64>, Error> {
+    let id = sqlx::query_scalar!(
+        "select outbox_id from outbox where kind = $1 order by outbox_id desc limit 1",
+        kind.as_str()
+    );
+    Ok(id.fetch_optional(conn).await?)
+}
+
 /// As [`take`], this row alone; `None` if it has gone, or somebody else has it in hand.
 pub async fn take_one(conn: &mut PgConnection, outbox_id: i64) -> Result<Option<Row>, Error> {
     let row = sqlx::query_as!(

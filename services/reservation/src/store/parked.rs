@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use super::outbox::Kind;
 use crate::error::Error;
 
-/// The most rows that go back at once.
-const RETURNED_AT_ONCE: i64 = 500;
+/// The most rows that go back at once: no more than one pass of the relay takes, so that fresh promises have their turn.
+pub const RETURNED_AT_ONCE: u64 = 64;
 
 /// Locks a row of the outbox, and answers about how many bookings it is; `None` if it has gone, or somebody else has it.
 pub async fn lock(conn: &mut PgConnection, outbox_id: i64) -> Result<Option<usize>, Error> {
@@ -62,8 +62,11 @@ async fn delete(conn: &mut PgConnection, outbox_id: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Puts rows that have been parked for so long back into the outbox, under the ids that they had: the oldest, some at a
-/// time. Answers how many.
+/// Puts rows that have been parked for so long back into the outbox, under new ids, behind what waits there: those parked
+/// first, at most [`RETURNED_AT_ONCE`]. Answers how many. Nobody has seen their old ids: what was parked was never sent.
+///
+/// A COMMIT that was parked may so come after the RELEASE of the same hold (a refund's). That is harmless: settling is
+/// monotone, and the catalog leaves a hold RELEASED.
 pub async fn give_back(conn: &mut PgConnection, kind: Kind, parked_for: Duration) -> Result<u64, Error> {
     let done = sqlx::query!(
         "with back as (
@@ -77,15 +80,14 @@ pub async fn give_back(conn: &mut PgConnection, kind: Kind, parked_for: Duration
              )
              returning *
          )
-         insert into outbox (outbox_id, kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids,
-                             traceparent, created_at)
-         overriding system value
-         select outbox_id, kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent,
-                created_at
-         from back",
+         insert into outbox (kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent,
+                             created_at)
+         select kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent, created_at
+         from back
+         order by outbox_id",
         kind.as_str(),
         parked_for.as_secs_f64(),
-        RETURNED_AT_ONCE
+        RETURNED_AT_ONCE.cast_signed()
     )
     .execute(conn)
     .await?;
