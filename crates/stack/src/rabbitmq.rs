@@ -4,11 +4,12 @@ mod cluster;
 mod epmd;
 mod setup;
 
+use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Signal;
@@ -20,6 +21,11 @@ use crate::{log, port, wait};
 
 /// How long it may take until it is ready, recovery included.
 const READY_LIMIT: Duration = Duration::from_secs(90);
+/// How long a node of a cluster may say nothing before it is taken for stuck, and how often one is started. RabbitMQ 3.10 on
+/// Erlang 25 sometimes hangs for good, before it opens its database, when it joins again, and another start helps; later
+/// versions work around hangs of Erlang's `global` like that (<https://github.com/rabbitmq/rabbitmq-server/pull/5438>).
+const STUCK_LIMIT: Duration = Duration::from_secs(25);
+const CLUSTER_TRIES: usize = 5;
 /// How long it may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
@@ -117,18 +123,38 @@ impl RabbitMq {
         let dir = self.configure()?;
         let log = self.log()?;
         self.epmd.start(&self.home, self.command(Path::new("epmd"), &dir))?;
-        let mut process = self.process();
-        let node = Process::spawn(self.server_command(&dir), &log)?;
+        let tries = if self.members.is_empty() { 1 } else { CLUSTER_TRIES };
+        for _ in 0..tries {
+            if self.launch(&dir, &log)? {
+                return Ok(());
+            }
+        }
+        self.stop();
+        bail!("RabbitMQ did not start on 127.0.0.1:{}\n{}", self.ports.amqp, log::tail(&log, 30))
+    }
+
+    /// Starts its process, and says whether it gets ready; kills it when it does not.
+    fn launch(&self, dir: &Path, log: &Path) -> Result<bool> {
+        let node = Process::spawn(self.server_command(dir), log)?;
         self.home.watch(&node, self.home.end_signal(Signal::TERM))?;
+        let mut process = self.process();
         let node = process.insert(node);
-        let ready = wait::until(READY_LIMIT, || self.is_ready() || !node.is_running());
-        if ready && node.is_running() {
-            return Ok(());
+        let length = || fs::metadata(log).map_or(0, |data| data.len());
+        let mut progress = (length(), Instant::now());
+        let is_stuck = |progress: &mut (u64, Instant)| {
+            if progress.0 != length() {
+                *progress = (length(), Instant::now());
+            }
+            !self.members.is_empty() && progress.1.elapsed() > STUCK_LIMIT
+        };
+        let ready =
+            wait::until(READY_LIMIT, || self.is_ready() || !node.is_running() || is_stuck(&mut progress));
+        if ready && node.is_running() && self.is_ready() {
+            return Ok(true);
         }
         drop(process);
         self.kill();
-        self.stop();
-        bail!("RabbitMQ did not start on 127.0.0.1:{}\n{}", self.ports.amqp, log::tail(&log, 30))
+        Ok(false)
     }
 
     /// Stops it, where it runs.
