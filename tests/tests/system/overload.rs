@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 /// Calls that the services of these tests take at a time.
-const MAX_CALLS: &str = "64";
-/// What a service may take up here (docs/overload.md): programs with debug information, and a tenth of the calls.
+const MAX_CALLS: &str = "16";
+/// What a service may take up here (docs/overload.md): programs with debug information, and few calls.
 const MAX_MEMORY_MIB: u64 = 256;
 
 async fn small() -> OwnStack {
@@ -54,7 +54,7 @@ fn assert_memory_is_bounded(stack: &OwnStack) {
 
 /// Connections of their own, so that no caller waits for another's.
 fn worlds(stack: &OwnStack) -> Vec<World> {
-    (0..8).map(|_| World::of(stack)).collect()
+    (0..4).map(|_| World::of(stack)).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -64,12 +64,12 @@ async fn a_flood_of_bookings_is_refused_at_once_and_what_is_let_in_is_served() -
     let meal = world.product(1_000_000, Duration::from_mins(5)).await;
     let mut tally = Tally::default();
     for _ in 0..3 {
-        let holds = worlds(&stack).into_iter().flat_map(|world| (0..100).map(move |_| world.clone()));
+        let holds = worlds(&stack).into_iter().flat_map(|world| (0..40).map(move |_| world.clone()));
         let holds = holds.map(async |world| world.hold(&[units(&meal, 1)]).await);
         join_all(holds).await.iter().for_each(|answer| tally.count(answer));
     }
     let (held, refused) = (tally.of(Code::Ok), tally.of(Code::ResourceExhausted));
-    assert!(held > 0 && refused > 0 && held + refused == 2_400, "{held} held, {refused} refused");
+    assert!(held > 0 && refused > 0 && held + refused == 480, "{held} held, {refused} refused");
     assert_memory_is_bounded(&stack);
 
     // It is over at once: an ordinary customer is served, and what was refused took nothing.
@@ -116,7 +116,7 @@ struct Flood {
 impl Flood {
     fn start(stack: &OwnStack) -> Self {
         let (stop, mut callers) = (CancellationToken::new(), JoinSet::new());
-        for world in worlds(stack).into_iter().flat_map(|world| (0..40).map(move |_| world.clone())) {
+        for world in worlds(stack).into_iter().flat_map(|world| (0..20).map(move |_| world.clone())) {
             callers.spawn(Self::call(world, stop.clone()));
         }
         Self { stop, callers }
