@@ -16,11 +16,11 @@ use proto::catalog::{
     ListSeatsRequest, ListSeatsResponse, UpdateProductRequest, UpdateProductResponse, UpdateSeatMapRequest,
     UpdateSeatMapResponse, UpdateSeatsRequest, UpdateSeatsResponse, catalog_service_server::CatalogService,
 };
-use server::Share;
+use server::{Health, Share};
 use sqlx::PgPool;
 use tonic::{Request, Response, Status};
 
-use crate::Error;
+use crate::{Error, error::Failure};
 
 type Answer<T> = Result<Response<T>, Status>;
 
@@ -34,21 +34,31 @@ const WAITING: usize = 128;
 #[derive(Clone, Debug)]
 pub struct CatalogRpc {
     pool: PgPool,
-    reads: Share,
-    changes: Share,
+    reads: Queue,
+    changes: Queue,
 }
 
 impl CatalogRpc {
-    /// On this database.
+    /// On this database, of which `health` says whether it is there.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool, reads: Share::new(READS, WAITING), changes: Share::new(CHANGES, WAITING) }
+    pub fn new(pool: PgPool, health: &Health) -> Self {
+        let queue = |users| Queue { share: Share::new(users, WAITING), health: health.clone() };
+        Self { pool, reads: queue(READS), changes: queue(CHANGES) }
     }
 }
 
-/// Acts as soon as it is this call's turn at the database.
-async fn in_turn<T>(share: &Share, act: impl Future<Output = Result<T, Error>>) -> Answer<T> {
-    let _turn = share.turn().await.map_err(Error::from)?;
+/// Where calls of one kind wait for the database.
+#[derive(Clone, Debug)]
+struct Queue {
+    share: Share,
+    health: Health,
+}
+
+/// Acts as soon as it is this call's turn at the database. A queue that does not move for want of the database is no overload.
+async fn in_turn<T>(queue: &Queue, act: impl Future<Output = Result<T, Error>>) -> Answer<T> {
+    let _turn = queue.share.turn().await.map_err(|busy| {
+        if queue.health.is_up("database") { Error::from(busy) } else { Error::Failed(Failure::Outage) }
+    })?;
     answer(act.await)
 }
 
