@@ -18,9 +18,6 @@ use tracing::{Instrument as _, Span};
 
 use crate::{metrics::Metrics, pace::Pace};
 
-/// One in so many of the requests of a full batch is let in however long it is to wait.
-const ALWAYS_LET_IN: usize = 32;
-
 /// The bounds of a batcher; each at least 1.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -111,12 +108,13 @@ where
     /// Takes a place in the queue for a request that is still to be made: it will not be refused then. Refused if its
     /// response is not to be expected by `deadline`.
     pub fn reserve_by(&self, deadline: Option<Instant>) -> Result<Place<Req, Resp>, SubmitError> {
-        let ahead = self.queue.max_capacity() - self.queue.capacity();
-        // A few are always let in: so there is always a batch that tells the pace.
-        if ahead >= (self.limits.max_batch / ALWAYS_LET_IN).max(1) {
+        let ahead = (self.queue.max_capacity() - self.queue.capacity()) / self.limits.max_batch;
+        // Whoever finds no full batch ahead goes with the next one: so there is always one that tells the pace.
+        if ahead > 0 {
             let wait = self.pace.time_of(ahead, self.limits.in_flight);
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if wait > self.limits.max_wait || left.is_some_and(|left| wait > left) {
+            let too_late = left.is_some_and(|left| wait + self.pace.time_of(1, 1) > left);
+            if wait > self.limits.max_wait || too_late {
                 return Err(SubmitError::QueueFull);
             }
         }
@@ -182,7 +180,7 @@ impl Dispatcher {
                 let (requests, replies): (Vec<_>, Vec<_>) =
                     taken.into_iter().map(|item| (item.request, item.reply)).unzip();
                 let responses = run(requests).await;
-                pace.took(start.elapsed(), responses.len());
+                pace.took(start.elapsed());
                 assert_eq!(responses.len(), replies.len(), "a batch answers each of its requests");
                 for (reply, response) in replies.into_iter().zip(responses) {
                     // A caller that has gone meanwhile does not hear of it.

@@ -1,47 +1,33 @@
-//! How long a request took of late: what tells how long a queue is in time.
+//! How long batches took of late: what tells how long a queue is in time.
 
 use std::{
-    sync::{Mutex, PoisonError},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-/// What came before counts for this much less with each batch.
-const FADING: f64 = 0.75;
+/// The weight of the last batch is one in so many.
+const MEMORY: u64 = 4;
 
-/// The time and the number of the requests of the last batches, the older the less. Large batches take less for each request;
-/// so a queue that grows is found shorter as soon as its first batch has shown it.
+/// A moving average of the time that a batch takes; none yet: 0.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
-    sums: Mutex<Sums>,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Sums {
-    seconds: f64,
-    requests: f64,
+    micros: AtomicU64,
 }
 
 impl Pace {
-    /// A batch of so many requests took so long.
-    pub(crate) fn took(&self, time: Duration, requests: usize) {
-        let count = u32::try_from(requests).unwrap_or(u32::MAX);
-        let mut sums = self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        sums.seconds = sums.seconds * FADING + time.as_secs_f64();
-        sums.requests = sums.requests * FADING + f64::from(count);
+    /// A batch took so long.
+    pub(crate) fn took(&self, time: Duration) {
+        let last = u64::try_from(time.as_micros()).unwrap_or(u64::MAX / MEMORY).min(u64::MAX / MEMORY);
+        let before = self.micros.load(Ordering::Relaxed);
+        let average = if before == 0 { last } else { before - before / MEMORY + last / MEMORY };
+        // Two batches that end at once may count as one: it is an estimate.
+        self.micros.store(average, Ordering::Relaxed);
     }
 
-    /// How long so many requests take, where so many batches run at a time. Nothing, as long as nothing is known.
-    pub(crate) fn time_of(&self, requests: usize, batches: usize) -> Duration {
-        let sums = *self.sums.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = f64::from(u32::try_from(requests).unwrap_or(u32::MAX));
-        let seconds =
-            sums.seconds * count / sums.requests / f64::from(u32::try_from(batches).unwrap_or(u32::MAX));
-        // No request yet, or a time beyond all measure.
-        Duration::try_from_secs_f64(seconds).unwrap_or(if sums.requests > 0.0 {
-            Duration::MAX
-        } else {
-            Duration::ZERO
-        })
+    /// How long so many batches take, of which so many run at a time.
+    pub(crate) fn time_of(&self, batches: usize, at_a_time: usize) -> Duration {
+        let micros = self.micros.load(Ordering::Relaxed).saturating_mul(batches as u64);
+        Duration::from_micros(micros / at_a_time as u64)
     }
 }
 
@@ -53,20 +39,20 @@ mod tests {
     fn nothing_is_known_before_the_first_batch_and_the_first_one_counts_in_full() {
         let pace = Pace::default();
         assert_eq!(pace.time_of(1_000, 1), Duration::ZERO);
-        pace.took(Duration::from_millis(80), 8);
-        assert_eq!(pace.time_of(1, 1), Duration::from_millis(10));
-        assert_eq!(pace.time_of(6, 4), Duration::from_millis(15));
+        pace.took(Duration::from_millis(80));
+        assert_eq!(pace.time_of(1, 1), Duration::from_millis(80));
+        assert_eq!(pace.time_of(6, 4), Duration::from_millis(120));
     }
 
     #[test]
-    fn the_last_batches_count_for_more_and_large_ones_too() {
+    fn the_average_follows_the_last_batches() {
         let pace = Pace::default();
-        pace.took(Duration::from_millis(100), 1);
-        pace.took(Duration::from_millis(100), 99);
-        assert!(pace.time_of(1, 1) < Duration::from_millis(2));
-        (0..100).for_each(|_| pace.took(Duration::from_millis(10), 1));
+        pace.took(Duration::from_millis(80));
+        pace.took(Duration::from_millis(160));
+        assert_eq!(pace.time_of(1, 1), Duration::from_millis(100));
+        (0..100).for_each(|_| pace.took(Duration::from_millis(10)));
         assert_eq!(pace.time_of(1, 1).as_millis(), 10);
-        pace.took(Duration::MAX, 1);
+        pace.took(Duration::MAX);
         assert!(pace.time_of(usize::MAX, 1) > Duration::from_secs(1));
     }
 }

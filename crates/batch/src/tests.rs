@@ -126,15 +126,15 @@ async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
     assert_eq!(waiting.await.unwrap(), Ok(4));
 }
 
-/// A batcher whose batches are known to take an hour for each request, with one under way and a request that waits.
+/// A batcher whose batches are known to take an hour, with one under way and another, full, waiting.
 async fn slow(limits: BatchLimits) -> (Gated, Vec<tokio::task::JoinHandle<Result<u64, SubmitError>>>) {
     let gated = gated(BatchLimits { max_batch: 2, ..limits });
-    gated.batcher.pace.took(Duration::from_hours(1), 1);
+    gated.batcher.pace.took(Duration::from_hours(1));
     let mut tasks = vec![gated.submit(1)];
     gated.until_batches(1).await;
-    // The first is let in, however long it takes.
-    tasks.push(gated.submit(2));
-    gated.until_waiting(1).await;
+    // Two find no full batch ahead of them, however long a batch takes.
+    tasks.extend([gated.submit(2), gated.submit(3)]);
+    gated.until_waiting(2).await;
     (gated, tasks)
 }
 
@@ -150,7 +150,7 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once() {
     let (gated, mut tasks) = slow(BatchLimits { max_wait: Duration::from_mins(59), ..LIMITS }).await;
     assert_eq!(gated.batcher.submit(4).await, Err(SubmitError::QueueFull));
     tasks.push({
-        gated.batcher.pace.took(Duration::ZERO, 1);
+        gated.batcher.pace.took(Duration::ZERO);
         gated.submit(5)
     });
     finish(gated, tasks).await;
@@ -160,9 +160,9 @@ async fn a_request_that_would_wait_too_long_is_refused_at_once() {
 async fn a_request_that_cannot_be_answered_by_its_deadline_is_refused_at_once() {
     let (gated, mut tasks) = slow(LIMITS).await;
     let now = Instant::now();
-    let in_time = now + Duration::from_hours(2);
+    let in_time = now + Duration::from_hours(3);
     assert_eq!(
-        gated.batcher.submit_by(4, Some(now + Duration::from_mins(59))).await,
+        gated.batcher.submit_by(4, Some(now + Duration::from_mins(119))).await,
         Err(SubmitError::QueueFull)
     );
     let batcher = gated.batcher.clone();

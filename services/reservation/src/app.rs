@@ -35,7 +35,7 @@ const MAX_BATCH: usize = 512;
 /// What may wait for a batch; beyond it callers are refused at once.
 const QUEUE: usize = 4096;
 /// How long a call should wait for its batch; one that would wait longer is refused at once.
-const MAX_WAIT: Duration = Duration::from_millis(500);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 /// Batches of reads at a time. Changes and relays keep connections of their own, whoever reads.
 const READS: usize = 2;
 /// Lists that are read at a time, and that wait for it.

@@ -25,7 +25,7 @@ const MAX_BATCH: usize = 4;
 /// What may wait for a transaction; beyond it callers are refused at once.
 const QUEUE: usize = 64;
 /// How long a call should wait for its transaction.
-const MAX_WAIT: Duration = Duration::from_millis(500);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 /// The most verdicts in one transaction, each on up to 100 lines. What an unfinished call has settled stays settled, so
 /// asking again comes to an end.
 const VERDICTS_PER_TRANSACTION: usize = 500;

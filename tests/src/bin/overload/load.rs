@@ -15,14 +15,12 @@ use proto::{catalog::Product, reservation::CreateBookingRequest};
 use system_tests::{World, fresh_id, units};
 use tokio::{
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 use tonic::{Code, Request};
 
 /// What a customer waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// What `RetryInfo` says to who is refused.
-const RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Calls that the generator has under way at most: it must not be what breaks down.
 const MAX_UNDER_WAY: usize = 20_000;
 /// How often calls are sent, as many as the rate asks for.
@@ -59,7 +57,7 @@ impl Calls {
     }
 }
 
-/// So many customers, each calling again when it has an answer, or when it was told to come back.
+/// So many customers, each calling again when it has an answer.
 pub(crate) async fn closed_loop(calls: &Calls, customers: usize, time: Duration) -> Tally {
     let start = Instant::now();
     let mut set = JoinSet::new();
@@ -68,11 +66,7 @@ pub(crate) async fn closed_loop(calls: &Calls, customers: usize, time: Duration)
         set.spawn(async move {
             let mut tally = Tally::default();
             while start.elapsed() < time {
-                let (code, took) = calls.call().await;
-                tally.add((code, took));
-                if code == Code::ResourceExhausted {
-                    sleep(RETRY_DELAY).await;
-                }
+                tally.add(calls.call().await);
             }
             tally
         });
