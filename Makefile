@@ -11,6 +11,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 HOLDFAST := $(TARGET)/release/holdfast
+# What runs, and what runs it; without the programs of the tests.
+PROGRAMS := --package catalog --package reservation --package expirer --package audit --package stack --bins
 BUF = $$(command -v buf || echo .tools/bin/buf)
 
 # $(call step,WHAT,COMMAND): says what begins and how long it took.
@@ -23,7 +25,7 @@ help: ## List the targets
 
 up: ## Install what is missing, build, and run Holdfast on this machine
 	@scripts/install.sh toolchain servers tools
-	$(call step,building (release; the first time takes minutes),cargo build --release --locked --workspace --bins)
+	$(call step,building (release; the first time takes minutes),cargo build --release --locked $(PROGRAMS))
 	@echo '==> starting'
 	@$(HOLDFAST) up
 
