@@ -1,0 +1,148 @@
+//! A running server with handlers that a test can steer, and how to call it.
+
+use std::{
+    future::pending,
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use axum::{Router, response::Response, routing::post};
+use http::uri::PathAndQuery;
+use server::{Admission, Channel, Health};
+use telemetry::{LogFormat, Telemetry, TelemetryConfig};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Status, service::Routes};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+pub(crate) const SERVICE: &str = "holdfast.catalog.v1.CatalogService";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Calls in flight that the server takes.
+pub(crate) const MAX_CALLS: usize = 3;
+
+/// A running server with handlers of its own: one that answers when it is told to, one that never does, one that panics,
+/// one that knows of a defect.
+pub(crate) struct Running {
+    pub(crate) health: Health,
+    pub(crate) stop: CancellationToken,
+    pub(crate) served: JoinHandle<anyhow::Result<()>>,
+    pub(crate) url: String,
+    pub(crate) http: SocketAddr,
+    pub(crate) arrived: Arc<Notify>,
+    pub(crate) answer: watch::Sender<bool>,
+}
+
+/// Set up once for all tests of this process, silent.
+static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| {
+    let config =
+        TelemetryConfig { log: "off".to_owned(), log_format: LogFormat::Pretty, otlp_endpoint: None };
+    telemetry::init("test", &config).unwrap()
+});
+
+pub(crate) async fn start() -> Running {
+    LazyLock::force(&TELEMETRY);
+    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", grpc.local_addr().unwrap());
+    let http_address = http.local_addr().unwrap();
+    let health = Health::new(&[SERVICE]).require("database").inform("broker");
+    let stop = CancellationToken::new();
+    let arrived = Arc::new(Notify::new());
+    let answer = watch::Sender::new(false);
+    let routes = Routes::from(handlers(arrived.clone(), answer.subscribe()));
+    let served = tokio::spawn(serve(grpc, http, routes, health.clone(), stop.clone()));
+    Running { health, stop, served, url, http: http_address, arrived, answer }
+}
+
+/// As a service does.
+async fn serve(
+    grpc: TcpListener,
+    http: TcpListener,
+    routes: Routes,
+    health: Health,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let drained = CancellationToken::new();
+    let http = tokio::spawn(server::serve_http(http, health.clone(), drained.clone()));
+    let served =
+        server::serve(grpc, routes, health, Admission::new(MAX_CALLS, &["test.Internal"]), stop).await;
+    drained.cancel();
+    http.await?;
+    served
+}
+
+fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
+    let waiting = async move || {
+        let mut answer = answer.clone();
+        arrived.notify_one();
+        answer.wait_for(|told| *told).await.unwrap();
+        empty_message()
+    };
+    Router::new()
+        .route("/test.Test/Wait", post(waiting.clone()))
+        .route("/test.Internal/Wait", post(waiting))
+        .route("/test.Test/Hang", post(pending::<Response>))
+        .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
+        .route("/test.Test/Fail", post(fail))
+}
+
+/// A method of a service, as tonic serves it.
+async fn fail(request: http::Request<axum::body::Body>) -> http::Response<tonic::body::Body> {
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    let method = tower::service_fn(async |_: Request<()>| Err::<tonic::Response<()>, _>(api::internal()));
+    tonic::server::Grpc::new(codec).unary(method, request).await
+}
+
+/// A gRPC response with one empty message and status OK in its headers.
+fn empty_message() -> Response {
+    Response::builder()
+        .header("content-type", "application/grpc")
+        .header("grpc-status", "0")
+        .body(vec![0; 5].into())
+        .unwrap()
+}
+
+/// Calls a handler of the test with empty messages.
+pub(crate) async fn call(
+    channel: Channel,
+    path: &'static str,
+    timeout: Option<Duration>,
+) -> Result<(), Status> {
+    let codec = tonic_prost::ProstCodec::<(), ()>::default();
+    let mut request = Request::new(());
+    if let Some(timeout) = timeout {
+        request.set_timeout(timeout);
+    }
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    client.unary(request, PathAndQuery::from_static(path), codec).await.map(|_| ())
+}
+
+/// What `GET path` answers over HTTP: status line, headers and body.
+pub(crate) async fn get(running: &Running, path: &str) -> String {
+    let mut stream = TcpStream::connect(running.http).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+pub(crate) async fn check(running: &Running, service: &str) -> Result<ServingStatus, Status> {
+    let mut client = HealthClient::new(server::channel(&running.url, PATIENCE).unwrap());
+    let request = HealthCheckRequest { service: service.to_owned() };
+    client.check(request).await.map(|response| response.into_inner().status())
+}
+
+pub(crate) async fn end(running: Running) {
+    running.stop.cancel();
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it drains").unwrap().unwrap();
+}
