@@ -1,3 +1,5 @@
+//! What a proxy does to its connections in each weather.
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener as Listener, TcpStream as Stream};
 use std::thread;
