@@ -156,7 +156,6 @@ impl App {
         if !self.health.is_up("database") {
             return Err(Error::Failed(Failure::Outage));
         }
-        let mut placed_now = false;
         if hold {
             match self.place(Wanted::of(&new), deadline).await? {
                 Placement::Active(placed) => {
@@ -166,15 +165,13 @@ impl App {
                     }
                     let total_minor = line::total_minor(&new.lines);
                     new.held = Some((placed, total_minor));
-                    placed_now = true;
                 }
-                Placement::Settled => {}
-                Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),
-            }
-            if !placed_now {
                 // The first attempt's hold came to its end, so its booking is there: at least as a tombstone.
-                let existing = self.get(new.id).await?;
-                return self.created_before(existing, &new, hold).await;
+                Placement::Settled => {
+                    let existing = self.get(new.id).await?;
+                    return self.created_before(existing, &new, hold).await;
+                }
+                Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),
             }
         }
         match place.submit(new.clone()).await?.map_err(Error::Failed)? {
