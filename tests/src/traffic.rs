@@ -17,7 +17,7 @@ use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{Acknowledged, PATIENCE, World, customer, eventually, fresh_id, passes, seat, units, when};
+use crate::{Acknowledged, Dice, PATIENCE, World, customer, eventually, fresh_id, passes, seat, units, when};
 
 /// Reasons that a customer may hear: somebody else was faster, or the time was up.
 const REFUSALS: [&str; 5] =
@@ -56,7 +56,7 @@ impl Traffic {
                 worlds: worlds.to_vec(),
                 at: usize::try_from(seed).unwrap_or_default() % worlds.len(),
                 goods: goods.clone(),
-                dice: Dice(seed),
+                dice: Dice::new(0, seed),
                 answered: Arc::clone(&answered),
                 retries: Arc::clone(&retries),
                 acknowledged: Acknowledged::default(),
@@ -131,13 +131,13 @@ impl Customer {
             return;
         }
         let payment = fresh_id();
-        match self.dice.roll(6) {
+        match self.dice.below(6) {
             0 => {}
             1 => drop(self.insist(&id, &Step::Cancel).await),
             2 => drop(self.insist(&id, &Step::Extend).await),
             3 => {
                 self.insist(&id, &Step::StartPayment).await;
-                let success = self.dice.roll(2) == 0;
+                let success = self.dice.below(2) == 0;
                 self.insist(&id, &Step::CompletePayment { payment, success }).await;
                 // Goods are scarce: none are kept for good.
                 if !self.insist(&id, &Step::Cancel).await {
@@ -154,13 +154,12 @@ impl Customer {
     fn lines(&mut self) -> Vec<Line> {
         let mut lines = Vec::new();
         for product in &self.goods.products {
-            if self.dice.roll(2) == 0 {
-                lines.push(units(product, i64::try_from(self.dice.roll(3)).expect("it is small") + 1));
+            if self.dice.below(2) == 0 {
+                lines.push(units(product, i64::try_from(self.dice.below(3)).expect("it is small") + 1));
             }
         }
-        if lines.is_empty() || self.dice.roll(3) == 0 {
-            let label = LABELS[usize::try_from(self.dice.roll(6)).expect("it is small")];
-            lines.push(seat(&self.goods.map, label));
+        if lines.is_empty() || self.dice.below(3) == 0 {
+            lines.push(seat(&self.goods.map, self.dice.word(&LABELS)));
         }
         lines
     }
@@ -214,15 +213,5 @@ impl Step {
             Self::Cancel => world.cancel(id).await,
             Self::Refund => world.refund(id).await,
         }
-    }
-}
-
-/// Dice that fall the same way each time (Knuth's linear congruential generator).
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % sides
     }
 }

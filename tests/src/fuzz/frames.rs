@@ -12,7 +12,7 @@ use tokio::{
 };
 use tonic::{body::Body, codegen::Service as _, transport::Channel};
 
-use super::Dice;
+use crate::Dice;
 
 /// The start of every HTTP/2 connection (RFC 9113, section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

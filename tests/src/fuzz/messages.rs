@@ -5,7 +5,8 @@ use prost_reflect::{
     Value,
 };
 
-use super::{Dice, Lore, values};
+use super::{Lore, values};
+use crate::Dice;
 
 /// How deep messages go; the types of the API end earlier by themselves.
 const DEPTH: usize = 12;

@@ -5,7 +5,6 @@
 
 mod answer;
 mod call;
-mod dice;
 mod frames;
 mod messages;
 mod targets;
@@ -15,7 +14,6 @@ mod wire;
 
 pub use answer::{Tally, Verdict};
 pub use call::{Sent, call};
-pub use dice::Dice;
 pub use frames::{frame, raw_bytes};
 pub use messages::{message, text};
 pub use targets::{Method, Target, targets};

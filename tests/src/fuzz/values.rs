@@ -9,7 +9,8 @@ use prost::bytes::Bytes;
 use prost_reflect::{DynamicMessage, Kind, Value};
 use uuid::Uuid;
 
-use super::{Dice, messages::Mood};
+use super::messages::Mood;
+use crate::Dice;
 
 /// The most values that are remembered for one name.
 const REMEMBERED: usize = 48;

@@ -1,6 +1,6 @@
 //! Bytes that are no message, or not quite.
 
-use super::Dice;
+use crate::Dice;
 
 /// Does something bad to an encoded message.
 #[must_use]

@@ -16,9 +16,9 @@ use prost_reflect::DynamicMessage;
 use proto::reservation::BookingState;
 use stack::Service;
 use system_tests::{
-    Outcome, OwnStack, World, eventually,
+    Dice, Outcome, OwnStack, World, eventually,
     fuzz::{
-        Dice, Lore, Method, Sent, Tally, Target, Verdict, Vitals, call, damaged, frame, message, raw_bytes,
+        Lore, Method, Sent, Tally, Target, Verdict, Vitals, call, damaged, frame, message, raw_bytes,
         targets, text,
     },
     hasty, own, seat, units, when,

@@ -8,7 +8,15 @@ use super::{Damage, Shop, in_catalog};
 pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
     let Shop { meal, flight, held, cancelled, .. } = shop;
     let (meal, map, other) = (&meal.product_id, &flight.seat_map_id, fresh_id());
-    let seat = format!("seat_map_id = '{map}' and label = '1A'");
+    // A seat, and the first attempt of the booking that its row names.
+    let becomes = |label: &str, state: &str, holder: Option<&String>| {
+        let holder = holder.map_or("booking_id = null, attempt = null".to_owned(), |booking_id| {
+            format!("booking_id = '{booking_id}', attempt = 1")
+        });
+        format!(
+            "update seats set state = '{state}', {holder} where seat_map_id = '{map}' and label = '{label}'"
+        )
+    };
     vec![
         in_catalog(
             "a count that its holds do not have",
@@ -22,40 +30,22 @@ pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
             format!("update products set on_hand = 100 where product_id = '{meal}'"),
         )
         .finds(shop.product()),
-        in_catalog(
-            "a seat on sale that somebody holds",
-            format!("update seats set state = 'FREE', booking_id = null, attempt = null where {seat}"),
-            format!("update seats set state = 'HELD', booking_id = '{held}', attempt = 1 where {seat}"),
-        )
-        .finds(shop.seat("1A", held)),
-        in_catalog(
-            "a seat sold that is only held",
-            format!("update seats set state = 'SOLD' where {seat}"),
-            format!("update seats set state = 'HELD' where {seat}"),
-        )
-        .finds(shop.seat("1A", held)),
-        in_catalog(
-            "a seat held for nobody",
-            format!("update seats set state = 'HELD', booking_id = '{other}', attempt = 1
-                     where seat_map_id = '{map}' and label = '1B'"),
-            format!("update seats set state = 'FREE', booking_id = null, attempt = null
-                     where seat_map_id = '{map}' and label = '1B'"),
-        )
-        .finds(shop.seat("1B", &other)),
+        in_catalog("a seat on sale that somebody holds", becomes("1A", "FREE", None), becomes("1A", "HELD", Some(held)))
+            .finds(shop.seat("1A", held)),
+        in_catalog("a seat sold that is only held", becomes("1A", "SOLD", Some(held)), becomes("1A", "HELD", Some(held)))
+            .finds(shop.seat("1A", held)),
+        in_catalog("a seat held for nobody", becomes("1B", "HELD", Some(&other)), becomes("1B", "FREE", None))
+            .finds(shop.seat("1B", &other)),
         in_catalog(
             "a seat sold whose hold was released",
-            format!("update seats set state = 'SOLD', booking_id = '{cancelled}', attempt = 1
-                     where seat_map_id = '{map}' and label = '1C'"),
-            format!("update seats set state = 'FREE', booking_id = null, attempt = null
-                     where seat_map_id = '{map}' and label = '1C'"),
+            becomes("1C", "SOLD", Some(cancelled)),
+            becomes("1C", "FREE", None),
         )
         .finds(shop.seat("1C", cancelled)),
         in_catalog(
             "a blocked seat that names a hold",
-            format!("update seats set state = 'BLOCKED', booking_id = '{other}', attempt = 1
-                     where seat_map_id = '{map}' and label = '1B'"),
-            format!("update seats set state = 'FREE', booking_id = null, attempt = null
-                     where seat_map_id = '{map}' and label = '1B'"),
+            becomes("1B", "BLOCKED", Some(&other)),
+            becomes("1B", "FREE", None),
         )
         .finds(shop.seat("1B", &other)),
         in_catalog(

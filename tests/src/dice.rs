@@ -7,7 +7,7 @@ use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 pub struct Dice(StdRng);
 
 impl Dice {
-    /// The dice for the request of this number in a run with this seed.
+    /// The dice for the request, or the customer, of this number in a run with this seed.
     #[must_use]
     pub fn new(seed: u64, number: u64) -> Self {
         Self(StdRng::seed_from_u64(seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15)))
