@@ -14,7 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::{
     connect::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, silent},
-    servers::{Probe, Servers, address, nobody, primary, takes_writes},
+    servers::{Primary, Probe, Servers, address, nobody, primary, takes_writes},
 };
 
 /// How often every server is asked, and how long it may take to answer.
@@ -37,7 +37,9 @@ pub(crate) fn following(servers: Servers, index: usize, options: PgPoolOptions) 
         })
         .connect_lazy_with(servers.get(index).clone());
     let probes = servers.probes();
-    tokio::spawn(Follower { servers, probes, current: index, turned, pool: pool.clone() }.run());
+    tokio::spawn(
+        Follower { servers, probes, current: index, contested: false, turned, pool: pool.clone() }.run(),
+    );
     pool
 }
 
@@ -85,6 +87,8 @@ struct Follower {
     servers: Servers,
     probes: Vec<Probe>,
     current: usize,
+    /// Whether two took writes when they were last asked.
+    contested: bool,
     turned: Turned,
     pool: PgPool,
 }
@@ -99,10 +103,20 @@ impl Follower {
                 _ = ticks.tick() => {}
             }
             match primary(&mut self.probes, ANSWER_TIMEOUT).await {
-                Ok(index) if index != self.current => self.turn_to(index),
-                Ok(_) => {}
+                Ok(primary) => self.follow(primary),
                 Err(error) => tracing::debug!(%error, "no primary is to be seen"),
             }
+        }
+    }
+
+    fn follow(&mut self, primary: Primary) {
+        // Once, and not each second for as long as it lasts.
+        if primary.is_contested && !self.contested {
+            primary.alarm(&self.servers);
+        }
+        self.contested = primary.is_contested;
+        if primary.index != self.current {
+            self.turn_to(primary.index);
         }
     }
 

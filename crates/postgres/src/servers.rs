@@ -79,7 +79,9 @@ impl Servers {
             return Ok((0, open(self.get(0)).await?));
         }
         let mut probes = self.probes();
-        let index = primary(&mut probes, CONNECT_TIMEOUT).await?;
+        let primary = primary(&mut probes, CONNECT_TIMEOUT).await?;
+        primary.alarm(self);
+        let index = primary.index;
         let connection = probes[index].connection.take().ok_or_else(nobody)?;
         Ok((index, connection))
     }
@@ -168,32 +170,52 @@ pub(crate) async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<
     Ok(row.try_get::<String, _>(0)? == "off")
 }
 
-/// The server that takes writes. Of several, the one that was promoted last: the others should have been ended before
-/// that, and nobody may go on with them.
-pub(crate) async fn primary(probes: &mut [Probe], limit: Duration) -> sqlx::Result<usize> {
+/// The server that takes writes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Primary {
+    pub(crate) index: usize,
+    /// Another one does, too: it should have been ended before this one was promoted, and nobody may go on with it.
+    pub(crate) is_contested: bool,
+}
+
+impl Primary {
+    /// Says what must not be.
+    pub(crate) fn alarm(self, servers: &Servers) {
+        if self.is_contested {
+            let chosen = address(servers.get(self.index));
+            tracing::error!(
+                chosen,
+                "two servers take writes: the old primary was not ended before the promotion"
+            );
+        }
+    }
+}
+
+/// Looks for the server that takes writes; of several, the one that was promoted last.
+pub(crate) async fn primary(probes: &mut [Probe], limit: Duration) -> sqlx::Result<Primary> {
+    if let [index] = writable(probes, limit).await?[..] {
+        return Ok(Primary { index, is_contested: false });
+    }
+    // One may have answered before it was killed, and another after it was promoted. What both say now counts.
+    let writable = writable(probes, limit).await?;
+    let is_contested = writable.len() > 1;
+    let mut newest = (0, writable[0]);
+    for index in writable {
+        newest = newest.max((probes[index].timeline(limit).await, index));
+    }
+    Ok(Primary { index: newest.1, is_contested })
+}
+
+/// Those that say that they take writes, one at least.
+async fn writable(probes: &mut [Probe], limit: Duration) -> sqlx::Result<Vec<usize>> {
     let answers = join_all(probes.iter_mut().map(|probe| probe.ask(limit))).await;
     let writable: Vec<usize> = answers
         .iter()
         .enumerate()
         .filter(|(_, answer)| matches!(answer, Ok(true)))
-        .map(|(at, _)| at)
+        .map(|(index, _)| index)
         .collect();
-    match writable[..] {
-        [] => Err(why_none(answers)),
-        [one] => Ok(one),
-        _ => {
-            let mut newest = (0, writable[0]);
-            for index in writable {
-                newest = newest.max((probes[index].timeline(limit).await, index));
-            }
-            let chosen = address(&probes[newest.1].options);
-            tracing::error!(
-                chosen,
-                "two servers take writes: the old primary was not ended before the promotion"
-            );
-            Ok(newest.1)
-        }
-    }
+    if writable.is_empty() { Err(why_none(answers)) } else { Ok(writable) }
 }
 
 /// What to say when no server takes writes: a refusal, if there is one, rather than that somebody is away.

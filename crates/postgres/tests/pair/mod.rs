@@ -1,10 +1,12 @@
 //! A primary and its synchronous standby: the pool follows, and nothing is acknowledged that only one of them has.
 
+mod alarm;
+
 use std::{sync::LazyLock, time::Duration};
 
 use postgres::{DatabaseConfig, UnitOfWork, connect, is_outage, transact};
 use sqlx::{PgConnection, PgPool};
-use stack::{Home, Postgres, PostgresOptions, PostgresPair};
+use stack::{Home, Postgres, PostgresOptions, PostgresPair, Proxy, Weather, port::loopback};
 use tokio::{
     sync::{Mutex, MutexGuard},
     time::timeout,
@@ -43,7 +45,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce(&PostgresPair) -> T + Sen
 }
 
 async fn follow() -> PgPool {
-    let config = DatabaseConfig { database_url: PAIR.url("postgres").into(), database_connections: 3 };
+    follow_by(PAIR.url("postgres")).await
+}
+
+async fn follow_by(url: String) -> PgPool {
+    let config = DatabaseConfig { database_url: url.into(), database_connections: 3 };
     timeout(PATIENCE, connect(&config, &CancellationToken::new())).await.unwrap().unwrap()
 }
 
@@ -187,4 +193,36 @@ async fn a_server_that_takes_no_writes_any_more_loses_its_connections() {
     assert!(is_outage(&notes(&bench.pool).await.unwrap_err()));
     blocking(move |pair| read_only(pair.primary(), "off")).await;
     insist(&bench.pool, 32).await;
+}
+
+/// The old primary answers and is killed; the new one is asked over a slow link, and answers after its promotion.
+#[tokio::test]
+async fn what_a_server_said_before_it_was_killed_makes_it_no_rival() {
+    let _turn = TURN.lock().await;
+    let (alarm, _guard) = alarm::listen();
+    let proxy = blocking(|pair| Proxy::start(loopback(pair.standby().port())).unwrap()).await;
+    let standby = PAIR.standby().port();
+    let url = PAIR.url("postgres").replace(&format!(":{standby}"), &format!(":{}", proxy.port()));
+    let pool = follow_by(url).await;
+    insist(&pool, 40).await;
+    proxy.set(Weather::Stalled);
+    blocking(|pair| {
+        let asked =
+            "select max(query_start) from pg_stat_activity where query = 'show transaction_read_only'";
+        let asked = || pair.primary().query("postgres", asked).unwrap();
+        let before = asked();
+        assert!(stack::wait::until(PATIENCE, || asked() != before), "every server is asked each second");
+        pair.promote().unwrap();
+    })
+    .await;
+    proxy.set(Weather::Fair);
+    let turned = async {
+        while pool.connect_options().get_port() != proxy.port() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(PATIENCE, turned).await.expect("the pool turns to the new primary");
+    assert!(!alarm.rang());
+    blocking(|pair| pair.rebuild().unwrap()).await;
+    insist(&pool, 41).await;
 }
