@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::connect::open;
+use crate::{connect::open, witness};
 
 /// Every statement in it sees the database as it is at the first one, and none can change it.
 const BEGIN: &str = "begin isolation level repeatable read, read only";
+
+/// A connection, and what it was opened with: the pool may have turned to another server since.
+type Open = (Arc<PgConnectOptions>, PgConnection);
 
 /// The connection. It is opened when it is first used, and again after it failed. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Aside {
     pool: PgPool,
-    connection: Arc<Mutex<Option<PgConnection>>>,
+    connection: Arc<Mutex<Option<Open>>>,
 }
 
 impl Aside {
@@ -36,8 +39,8 @@ impl Aside {
 #[derive(Debug)]
 pub struct Turn {
     pool: PgPool,
-    slot: OwnedMutexGuard<Option<PgConnection>>,
-    connection: Option<PgConnection>,
+    slot: OwnedMutexGuard<Option<Open>>,
+    connection: Option<Open>,
 }
 
 impl Turn {
@@ -47,12 +50,17 @@ impl Turn {
     /// # Errors
     /// The database is away.
     pub async fn snapshot(&mut self) -> sqlx::Result<&mut PgConnection> {
-        let mut connection = match self.slot.take() {
-            Some(connection) => connection,
-            None => open(&self.pool.connect_options()).await?,
+        let options = self.pool.connect_options();
+        let kept = self.slot.take().filter(|(opened_with, _)| Arc::ptr_eq(opened_with, &options));
+        let mut connection = match kept {
+            Some((_, connection)) => connection,
+            None => open(&options).await?,
         };
+        if witness::is_wanted(&options) {
+            witness::check(&mut connection).await?;
+        }
         sqlx::query(BEGIN).execute(&mut connection).await?;
-        Ok(self.connection.insert(connection))
+        Ok(&mut self.connection.insert((options, connection)).1)
     }
 
     /// Begins a snapshot in which a statement may take so many milliseconds.
@@ -71,9 +79,9 @@ impl Turn {
     /// # Errors
     /// The database is away.
     pub async fn end(mut self) -> sqlx::Result<()> {
-        if let Some(mut connection) = self.connection.take() {
+        if let Some((options, mut connection)) = self.connection.take() {
             sqlx::query("commit").execute(&mut connection).await?;
-            *self.slot = Some(connection);
+            *self.slot = Some((options, connection));
         }
         Ok(())
     }

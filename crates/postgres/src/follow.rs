@@ -2,7 +2,7 @@
 //!
 //! Nothing here keeps two servers from taking writes at the same time; `docs/adr/0009` says what does. What it does: no
 //! connection to a server that takes no writes gets into the pool or stays in it, none to a server that was left, and none
-//! that could show what a promotion may still undo.
+//! that could show what a promotion may still undo (`witness`).
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -14,51 +14,60 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::{
     connect::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, silent},
-    servers::{Primary, Probe, Servers, address, nobody, primary, takes_writes},
+    probe::{Primary, Probe, primary, takes_writes},
+    servers::{Servers, address},
+    witness::{self, Witness},
 };
 
 /// How often every server is asked, and how long it may take to answer.
 const INTERVAL: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Makes a pool of connections to the server of this index, and has it follow the one that takes writes.
+/// Makes a pool of connections to the server of this index, and has it follow the one that takes writes. When the pool is
+/// followed no longer, it is closed.
 pub(crate) fn following(servers: Servers, index: usize, options: PgPoolOptions) -> PgPool {
     let turned = Turned::default();
     let released = turned.clone();
-    let turn = Arc::new(tokio::sync::Mutex::new(()));
     let pool = options
-        .after_connect(move |connection, _| {
-            let turn = Arc::clone(&turn);
-            Box::pin(async move { admit(connection, &turn).await })
-        })
+        .after_connect(|connection, _| Box::pin(witness::check(connection)))
         .after_release(move |connection, about| {
-            let outdated = released.outdates(about.age);
-            Box::pin(async move { Ok(!outdated && answers_as_primary(connection).await?) })
+            let released = released.clone();
+            Box::pin(
+                async move { Ok(answers_as_primary(connection).await? && !released.outdates(about.age)) },
+            )
         })
-        .connect_lazy_with(servers.get(index).clone());
-    let probes = servers.probes();
-    tokio::spawn(
-        Follower { servers, probes, current: index, contested: false, turned, pool: pool.clone() }.run(),
-    );
+        .connect_lazy_with(witness::none(servers.get(index)));
+    let (probes, pool_to_close) = (servers.probes(), CloseOnDrop(pool.clone()));
+    let follower = Follower {
+        servers,
+        probes,
+        current: index,
+        newest: 0,
+        alarmed: false,
+        witness: Witness::default(),
+        turned,
+        pool: pool.clone(),
+    };
+    tokio::spawn(async move {
+        let _pool = pool_to_close;
+        follower.run().await;
+    });
     pool
-}
-
-/// A server that takes no writes is as good as one that is away. And what a session reads must be as safe as what it is
-/// told of its commits: a server that crashed shows, when it is back, what it had committed and its standby never got. So each
-/// session begins with a commit of nothing, which waits, where the server waits for a standby at all, until that has
-/// everything before it. One at a time, as the server goes on waiting when the caller has left.
-async fn admit(connection: &mut PgConnection, turn: &tokio::sync::Mutex<()>) -> sqlx::Result<()> {
-    if !answers_as_primary(connection).await? {
-        return Err(nobody());
-    }
-    let _turn = turn.lock().await;
-    sqlx::raw_sql("select pg_logical_emit_message(true, 'holdfast', '')").execute(connection).await?;
-    Ok(())
 }
 
 /// Takes the place of the pool's ping: also a server that was demoted under its connections loses them.
 async fn answers_as_primary(connection: &mut PgConnection) -> sqlx::Result<bool> {
     timeout(RELEASE_TIMEOUT, takes_writes(connection)).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// A pool that nobody leads to the next primary would wait for the old one for ever: who watches it sees it closed instead.
+struct CloseOnDrop(PgPool);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        // Closed from now on; to wait until its connections are back is for others.
+        drop(self.0.close());
+    }
 }
 
 /// When the pool turned to another server; `None`: it never did.
@@ -87,8 +96,11 @@ struct Follower {
     servers: Servers,
     probes: Vec<Probe>,
     current: usize,
-    /// Whether two took writes when they were last asked.
-    contested: bool,
+    /// The highest timeline of a primary so far. There is no way back.
+    newest: u32,
+    /// Whether something was wrong when they were last asked.
+    alarmed: bool,
+    witness: Witness,
     turned: Turned,
     pool: PgPool,
 }
@@ -100,31 +112,46 @@ impl Follower {
         loop {
             tokio::select! {
                 () = self.pool.close_event() => return,
-                _ = ticks.tick() => {}
-            }
-            match primary(&mut self.probes, ANSWER_TIMEOUT).await {
-                Ok(primary) => self.follow(primary),
-                Err(error) => tracing::debug!(%error, "no primary is to be seen"),
+                _ = ticks.tick() => self.look().await,
+                options = self.witness.sworn() => self.pool.set_connect_options(options),
             }
         }
     }
 
-    fn follow(&mut self, primary: Primary) {
+    async fn look(&mut self) {
+        match primary(&mut self.probes, ANSWER_TIMEOUT).await {
+            Ok(primary) if !self.follow(primary) => return,
+            Ok(_) => {}
+            Err(error) => tracing::debug!(%error, "no primary is to be seen"),
+        }
+        self.witness.keep(self.servers.get(self.current), ANSWER_TIMEOUT).await;
+    }
+
+    /// Goes where the primary is; not if that is one of the past.
+    fn follow(&mut self, primary: Primary) -> bool {
+        let is_outdated = primary.timeline < self.newest;
         // Once, and not each second for as long as it lasts.
-        if primary.is_contested && !self.contested {
+        let alarm = primary.is_contested || is_outdated;
+        if alarm && !self.alarmed {
             primary.alarm(&self.servers);
         }
-        self.contested = primary.is_contested;
-        if primary.index != self.current {
-            self.turn_to(primary.index);
+        self.alarmed = alarm;
+        if is_outdated || primary.index != self.current {
+            self.leave(primary.index);
         }
+        self.newest = self.newest.max(primary.timeline);
+        !is_outdated
     }
 
-    fn turn_to(&mut self, index: usize) {
-        let [from, to] = [self.current, index].map(|index| address(self.servers.get(index)));
-        tracing::warn!(from, to, "another server takes the writes now");
+    /// Leaves the server that was followed for another, or for what is there now under its address.
+    fn leave(&mut self, index: usize) {
+        if index != self.current {
+            let [from, to] = [self.current, index].map(|index| address(self.servers.get(index)));
+            tracing::warn!(from, to, "another server takes the writes now");
+        }
         self.current = index;
-        self.pool.set_connect_options(self.servers.get(index).clone());
+        self.witness = Witness::default();
+        self.pool.set_connect_options(witness::none(self.servers.get(index)));
         self.turned.now();
         // Idle ones go at once; those in use go when they are released.
         while let Some(idle) = self.pool.try_acquire() {

@@ -9,9 +9,11 @@ mod connect;
 mod error;
 mod follow;
 mod migrate;
+mod probe;
 mod servers;
 mod transact;
 mod watch;
+mod witness;
 
 pub use aside::{Aside, Turn};
 pub use boot::boot;

@@ -3,14 +3,15 @@
 //! libpq's form, which sqlx does not know: `postgres://user@h1:p1,h2:p2/db?target_session_attrs=read-write`
 //! (<https://www.postgresql.org/docs/15/libpq-connect.html>, 34.1.1.3).
 
-use std::{str::FromStr as _, time::Duration};
+use std::str::FromStr as _;
 
 use anyhow::{Context as _, ensure};
-use futures::future::join_all;
-use sqlx::{PgConnection, Row as _, postgres::PgConnectOptions};
-use tokio::time::timeout;
+use sqlx::{PgConnection, postgres::PgConnectOptions};
 
-use crate::connect::{CONNECT_TIMEOUT, open, silent};
+use crate::{
+    connect::{CONNECT_TIMEOUT, open},
+    probe::{Probe, nobody, primary},
+};
 
 /// The parameter that says which kind of server is wanted.
 const TARGET: &str = "target_session_attrs";
@@ -28,6 +29,12 @@ impl Servers {
     pub(crate) fn parse(url: &str) -> anyhow::Result<Self> {
         let Some(parts) = Parts::of(url) else { return Self::only(url) };
         let hosts: Vec<&str> = parts.hosts.split(',').collect();
+        let mut parameters = parts.query.split('&').filter_map(|pair| pair.split_once('='));
+        ensure!(
+            !parameters
+                .any(|(name, value)| name.starts_with("host") && value.replace("%2C", ",").contains(',')),
+            "the database URL names several hosts in a parameter: write them before the path"
+        );
         let (target, query) = take_target(parts.query);
         if hosts.len() == 1 && target.is_none() {
             return Self::only(url);
@@ -70,7 +77,7 @@ impl Servers {
 
     /// Something to ask each of them with.
     pub(crate) fn probes(&self) -> Vec<Probe> {
-        self.each.iter().map(|options| Probe { options: options.clone(), connection: None }).collect()
+        self.each.iter().cloned().map(Probe::new).collect()
     }
 
     /// Connects to the one that takes writes, or to the only one. Says which.
@@ -80,9 +87,11 @@ impl Servers {
         }
         let mut probes = self.probes();
         let primary = primary(&mut probes, CONNECT_TIMEOUT).await?;
-        primary.alarm(self);
+        if primary.is_contested {
+            primary.alarm(self);
+        }
         let index = primary.index;
-        let connection = probes[index].connection.take().ok_or_else(nobody)?;
+        let connection = probes.swap_remove(index).into_connection().ok_or_else(nobody)?;
         Ok((index, connection))
     }
 }
@@ -130,105 +139,6 @@ fn take_target(query: &str) -> (Option<&str>, String) {
     (target, rest)
 }
 
-/// Asks one server again and again, over one connection while that lasts.
-#[derive(Debug)]
-pub(crate) struct Probe {
-    options: PgConnectOptions,
-    connection: Option<PgConnection>,
-}
-
-impl Probe {
-    /// Whether it takes writes. What is broken or silent is opened anew the next time.
-    async fn ask(&mut self, limit: Duration) -> sqlx::Result<bool> {
-        let kept = self.connection.take();
-        let ask = async {
-            let mut connection = match kept {
-                Some(connection) => connection,
-                None => open(&self.options).await?,
-            };
-            Ok((takes_writes(&mut connection).await?, connection))
-        };
-        let (answer, connection) = timeout(limit, ask).await.unwrap_or_else(|_| Err(silent()))?;
-        self.connection = Some(connection);
-        Ok(answer)
-    }
-
-    /// How often, in the history of its data, a standby was promoted; 0 where it cannot tell.
-    async fn timeline(&mut self, limit: Duration) -> u32 {
-        let Some(connection) = &mut self.connection else { return 0 };
-        let file = sqlx::raw_sql("select pg_walfile_name(pg_current_wal_lsn())");
-        let row = timeout(limit, file.fetch_one(connection)).await;
-        let name: Option<String> = row.ok().and_then(Result::ok).and_then(|row| row.try_get(0).ok());
-        // The first eight of its digits: https://www.postgresql.org/docs/15/wal-internals.html
-        name.and_then(|name| u32::from_str_radix(name.get(..8)?, 16).ok()).unwrap_or(0)
-    }
-}
-
-/// Whether the server behind a connection takes writes: a standby says that every transaction is read-only.
-pub(crate) async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
-    Ok(row.try_get::<String, _>(0)? == "off")
-}
-
-/// The server that takes writes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Primary {
-    pub(crate) index: usize,
-    /// Another one does, too: it should have been ended before this one was promoted, and nobody may go on with it.
-    pub(crate) is_contested: bool,
-}
-
-impl Primary {
-    /// Says what must not be.
-    pub(crate) fn alarm(self, servers: &Servers) {
-        if self.is_contested {
-            let chosen = address(servers.get(self.index));
-            tracing::error!(
-                chosen,
-                "two servers take writes: the old primary was not ended before the promotion"
-            );
-        }
-    }
-}
-
-/// Looks for the server that takes writes; of several, the one that was promoted last.
-pub(crate) async fn primary(probes: &mut [Probe], limit: Duration) -> sqlx::Result<Primary> {
-    if let [index] = writable(probes, limit).await?[..] {
-        return Ok(Primary { index, is_contested: false });
-    }
-    // One may have answered before it was killed, and another after it was promoted. What both say now counts.
-    let writable = writable(probes, limit).await?;
-    let is_contested = writable.len() > 1;
-    let mut newest = (0, writable[0]);
-    for index in writable {
-        newest = newest.max((probes[index].timeline(limit).await, index));
-    }
-    Ok(Primary { index: newest.1, is_contested })
-}
-
-/// Those that say that they take writes, one at least.
-async fn writable(probes: &mut [Probe], limit: Duration) -> sqlx::Result<Vec<usize>> {
-    let answers = join_all(probes.iter_mut().map(|probe| probe.ask(limit))).await;
-    let writable: Vec<usize> = answers
-        .iter()
-        .enumerate()
-        .filter(|(_, answer)| matches!(answer, Ok(true)))
-        .map(|(index, _)| index)
-        .collect();
-    if writable.is_empty() { Err(why_none(answers)) } else { Ok(writable) }
-}
-
-/// What to say when no server takes writes: a refusal, if there is one, rather than that somebody is away.
-fn why_none(answers: Vec<sqlx::Result<bool>>) -> sqlx::Error {
-    let errors: Vec<sqlx::Error> = answers.into_iter().filter_map(Result::err).collect();
-    errors.into_iter().find(|error| !crate::is_outage(error)).unwrap_or_else(nobody)
-}
-
-/// The error of servers of which none takes writes.
-pub(crate) fn nobody() -> sqlx::Error {
-    std::io::Error::new(std::io::ErrorKind::NotConnected, "no database server takes writes").into()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,7 +152,7 @@ mod tests {
         let servers = Servers::parse("postgres://me:a%40b@db:6432/catalog?sslmode=disable").unwrap();
         assert!(!servers.is_choosy());
         assert_eq!(servers.addresses(), "db:6432");
-        assert!(!Servers::parse("postgres:///catalog?host=/run/postgresql").unwrap().is_choosy());
+        assert!(!Servers::parse("postgres:///catalog?host=%2Frun%2Fpostgresql").unwrap().is_choosy());
     }
 
     #[test]
@@ -272,6 +182,8 @@ mod tests {
             "postgres://h1,h2:port/catalog",
             "postgres://h1,h2/catalog?target_session_attrs=standby",
             "postgres://h1/catalog?target_session_attrs=any",
+            "postgres:///catalog?host=h1,h2",
+            "postgres:///catalog?hostaddr=127.0.0.1%2C127.0.0.2",
         ] {
             assert!(Servers::parse(url).is_err(), "{url}");
         }

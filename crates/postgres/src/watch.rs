@@ -11,7 +11,10 @@ use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::connect::{open, silent};
+use crate::{
+    connect::{open, silent},
+    witness,
+};
 
 /// How often the database is asked, and how long it may take to answer.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -36,6 +39,10 @@ pub async fn watch(pool: PgPool, health: Health, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
+        if pool.is_closed() {
+            // Nobody leads it to the next primary any more: that this job ends ends the process.
+            return;
+        }
         let state = match ask(&pool, &mut connection).await {
             Ok(()) => PartState::Up,
             Err(error) => PartState::Down(error.to_string()),
@@ -59,17 +66,24 @@ async fn ask(pool: &PgPool, connection: &mut Option<Open>) -> sqlx::Result<()> {
     let options = pool.connect_options();
     if let Some((opened_with, mut open)) = connection.take()
         && Arc::ptr_eq(&opened_with, &options)
-        && ping(&mut open).await.is_ok()
+        && ping(&mut open, &options).await.is_ok()
     {
         *connection = Some((options, open));
         return Ok(());
     }
     let mut opened = open(&options).await?;
-    ping(&mut opened).await?;
+    ping(&mut opened, &options).await?;
     *connection = Some((options, opened));
     Ok(())
 }
 
-async fn ping(connection: &mut PgConnection) -> sqlx::Result<()> {
-    timeout(ANSWER_TIMEOUT, connection.ping()).await.unwrap_or_else(|_| Err(silent()))
+/// A standby answers, too, and so does a server that may not be read yet: of several servers that is not enough.
+async fn ping(connection: &mut PgConnection, options: &PgConnectOptions) -> sqlx::Result<()> {
+    let ping = async {
+        if witness::is_wanted(options) {
+            return witness::check(connection).await;
+        }
+        connection.ping().await
+    };
+    timeout(ANSWER_TIMEOUT, ping).await.unwrap_or_else(|_| Err(silent()))
 }

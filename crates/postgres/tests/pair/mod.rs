@@ -4,7 +4,8 @@ mod alarm;
 
 use std::{sync::LazyLock, time::Duration};
 
-use postgres::{DatabaseConfig, UnitOfWork, connect, is_outage, transact};
+use postgres::{Aside, DatabaseConfig, UnitOfWork, connect, is_outage, transact, watch};
+use server::{Health, PartState};
 use sqlx::{PgConnection, PgPool};
 use stack::{Home, Postgres, PostgresOptions, PostgresPair, Proxy, Weather, port::loopback};
 use tokio::{
@@ -151,8 +152,23 @@ async fn without_its_standby_a_primary_acknowledges_nothing_however_long_it_take
         assert_eq!(pair.primary().query("postgres", SHOWN).unwrap(), "21\n22");
     })
     .await;
-    let error = notes(&bench.pool).await.unwrap_err();
-    assert!(is_outage(&error), "{error:?}");
+    for _ in 0..3 {
+        let error = notes(&bench.pool).await.unwrap_err();
+        assert!(is_outage(&error), "{error:?}");
+    }
+    // Nor does the audit, and the service is not ready.
+    let mut aside = Aside::new(&bench.pool).take().unwrap();
+    assert!(is_outage(&aside.snapshot().await.unwrap_err()));
+    let (health, stop) = (Health::new(&[]).require("database"), CancellationToken::new());
+    health.set("database", PartState::Up);
+    let mut states = health.subscribe();
+    tokio::spawn(watch(bench.pool.clone(), health, stop.clone()));
+    timeout(PATIENCE, states.wait_for(|state| !state.is_ready())).await.unwrap().unwrap();
+    stop.cancel();
+    // However many ask: one session waits for the standby, and the server has room for others.
+    let waiting = "select count(*) from pg_stat_activity where wait_event = 'SyncRep'";
+    let waiting = blocking(move |pair| pair.primary().query("postgres", waiting).unwrap()).await;
+    assert_eq!(waiting, "1");
     blocking(|pair| pair.standby().restart().unwrap()).await;
     insist(&bench.pool, 23).await;
     // Committed there, they are everywhere in the end.
