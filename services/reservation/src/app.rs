@@ -106,7 +106,8 @@ impl App {
                 let (pool, wake) = (pool.clone(), Arc::clone(&wake));
                 async move {
                     let answers = transitions::apply(&pool, &policy, &wake, &asked).await;
-                    each(asked.len(), answers.map_err(|error| error.into_failure("change")))
+                    let answers = each(asked.len(), answers.map_err(|error| error.into_failure("change")));
+                    answers.into_iter().map(Result::flatten).collect()
                 }
             }
         });

@@ -17,7 +17,7 @@ use crate::{
         ids::{Attempt, BookingId},
         promise::{self, ReleasedBy},
     },
-    error::Error,
+    error::{Error, Failure},
     relay::Wake,
     store::{
         bookings,
@@ -49,13 +49,14 @@ pub enum Answer {
 /// How often a unit of work starts again that met another one with the same payment, refund or unknown booking.
 const ATTEMPTS: usize = 3;
 
-/// Carries out the commands, in their order for each booking, in one transaction.
+/// Carries out the commands, in their order for each booking, in one transaction. A booking whose row makes no sense fails
+/// those only that are about it.
 pub async fn apply(
     pool: &PgPool,
     policy: &Policy,
     wake: &Wake,
     asked: &[Asked],
-) -> Result<Vec<Answer>, Error> {
+) -> Result<Vec<Result<Answer, Failure>>, Error> {
     let batch = Batch { policy, asked };
     let mut attempt = 1;
     loop {
@@ -78,17 +79,17 @@ struct Batch<'a> {
 }
 
 impl UnitOfWork for Batch<'_> {
-    type Output = (Vec<Answer>, Owed);
+    type Output = (Vec<Result<Answer, Failure>>, Owed);
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
         let mut ids: Vec<Uuid> = self.asked.iter().map(|asked| asked.booking_id.get()).collect();
         ids.sort_unstable();
         ids.dedup();
-        let locked = bookings::lock(conn, &ids).await?;
+        let locked = bookings::by_id(bookings::lock(conn, &ids).await?, "change");
         reach(Step::ChangeLocked).await?;
         let mut work = Work::new(locked, References::find(conn, self.asked).await?);
-        let answers: Vec<Answer> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
+        let answers: Vec<_> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
         mark_unknown(conn, self.asked, &answers).await?;
         work.write(conn).await?;
         Ok((answers, work.owed))
@@ -104,7 +105,7 @@ struct Locked {
 
 /// One transaction's bookings and what is to be written.
 struct Work {
-    bookings: HashMap<BookingId, Locked>,
+    bookings: HashMap<BookingId, Result<Locked, Failure>>,
     references: References,
     entries: Vec<NewEntry>,
     payments: Vec<Payment>,
@@ -112,21 +113,20 @@ struct Work {
 }
 
 impl Work {
-    fn new(locked: Vec<Seen>, references: References) -> Self {
-        let bookings = locked
-            .into_iter()
-            .map(|seen| {
-                let history_before = seen.booking.history_length;
-                (seen.booking.id, Locked { seen, history_before, changed: false })
-            })
-            .collect();
+    fn new(locked: HashMap<Uuid, Result<Seen, Failure>>, references: References) -> Self {
+        let found = |seen: Seen| {
+            let history_before = seen.booking.history_length;
+            Locked { seen, history_before, changed: false }
+        };
+        let bookings = locked.into_iter().map(|(id, seen)| (id.into(), seen.map(found))).collect();
         let (entries, payments, owed) = (Vec::new(), Vec::new(), Owed::default());
         Self { bookings, references, entries, payments, owed }
     }
 
-    fn apply(&mut self, asked: &Asked, policy: &Policy) -> Answer {
-        let Some(locked) = self.bookings.get_mut(&asked.booking_id) else {
-            return Answer::NotFound;
+    fn apply(&mut self, asked: &Asked, policy: &Policy) -> Result<Answer, Failure> {
+        let locked = match self.bookings.get_mut(&asked.booking_id) {
+            Some(locked) => locked.as_mut().map_err(|failure| *failure)?,
+            None => return Ok(Answer::NotFound),
         };
         let known = self.references.of(&asked.command);
         let now = locked.seen.now;
@@ -144,7 +144,7 @@ impl Work {
         if let (Command::Refund(id), Ok(_)) = (&asked.command, result) {
             self.references.refunds.insert(id.get(), asked.booking_id);
         }
-        Answer::Booking(Box::new(seen), result)
+        Ok(Answer::Booking(Box::new(seen), result))
     }
 
     /// Notes what a change has to leave behind, beside the booking itself.
@@ -171,6 +171,7 @@ impl Work {
         let changed: Vec<(&Booking, i32)> = self
             .bookings
             .values()
+            .flatten()
             .filter(|locked| locked.changed)
             .map(|locked| (&locked.seen.booking, locked.history_before))
             .collect();
@@ -247,13 +248,17 @@ impl References {
 
 /// Unknown bookings that a verdict was asked on get a tombstone, so that their late insert loses, and RELEASE.
 /// One that appeared meanwhile is a conflict: the unit of work starts again and finds it.
-async fn mark_unknown(conn: &mut PgConnection, asked: &[Asked], answers: &[Answer]) -> Result<(), Error> {
+async fn mark_unknown(
+    conn: &mut PgConnection,
+    asked: &[Asked],
+    answers: &[Result<Answer, Failure>],
+) -> Result<(), Error> {
     let mut seen = HashSet::new();
     let unknown: Vec<(BookingId, Attempt)> = asked
         .iter()
         .zip(answers.iter())
         .filter_map(|(asked, answer)| match (&asked.command, answer) {
-            (Command::Resolve(attempt), Answer::NotFound) if seen.insert(asked.booking_id) => {
+            (Command::Resolve(attempt), Ok(Answer::NotFound)) if seen.insert(asked.booking_id) => {
                 Some((asked.booking_id, *attempt))
             }
             _ => None,

@@ -13,7 +13,7 @@ use crate::{
         booking::StateName,
         command::{Command, Reply, Verdict},
     },
-    error::Error,
+    error::{Error, Failure},
     store::bookings,
     transitions::{self, Answer, Asked},
 };
@@ -41,7 +41,7 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
             let answers = self.apply(asked).await?;
             reach(Step::ResolveDecided).await.map_err(Error::from)?;
             for answer in answers {
-                verdicts.push(encode(answer)?);
+                verdicts.push(encode(answer.map_err(Error::Failed)?)?);
             }
         }
         let now = self.clock().await?;
@@ -65,7 +65,7 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
 }
 
 impl SettlementRpc {
-    async fn apply(&self, asked: &[Asked]) -> Result<Vec<Answer>, Error> {
+    async fn apply(&self, asked: &[Asked]) -> Result<Vec<Result<Answer, Failure>>, Error> {
         let App { pool, policy, wake, .. } = &self.0;
         transitions::apply(pool, policy, wake, asked).await
     }
@@ -87,7 +87,8 @@ impl SettlementRpc {
         reach(Step::DraftsListed).await?;
         let answers = self.apply(&asked).await?;
         reach(Step::DraftsExpired).await?;
-        let expired = answers.iter().filter(|answer| match answer {
+        // One that makes no sense stays, and keeps no other from it.
+        let expired = answers.iter().flatten().filter(|answer| match answer {
             Answer::Booking(seen, _) => seen.booking.state.name() == StateName::Expired,
             Answer::NotFound => false,
         });
@@ -117,7 +118,7 @@ fn encode(answer: Answer) -> Result<pb::HoldVerdict, Error> {
         Answer::Booking(seen, Ok(Reply::Verdict(verdict))) => (verdict, Some(seen.now)),
         Answer::Booking(seen, _) => {
             tracing::error!(booking_id = %seen.booking.id, "a question for a verdict got none");
-            return Err(Error::Failed(crate::error::Failure::Defect));
+            return Err(Error::Failed(Failure::Defect));
         }
     };
     let (encoded, deadline) = match verdict {

@@ -35,14 +35,14 @@ macro_rules! select {
 }
 
 /// Locks the bookings, in the order of their ids so that two batches never wait for each other, and reads the clock
-/// under each lock. Ids that are not there are left out.
-pub async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Seen>, Error> {
+/// under each lock; each for itself, as [`get`] reads them. Ids that are not there are left out.
+pub async fn lock(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Result<Seen, Inconsistent>>, Error> {
     let locked = select!(
         conn,
         "from (select * from bookings where booking_id = any($1) order by booking_id for update) as locked",
         ids
     );
-    Ok(locked.collect::<Result<_, _>>()?)
+    Ok(locked.collect())
 }
 
 /// Reads bookings, in no order, each for itself: one whose row makes no sense is no one else's. Ids that are not there are
@@ -64,7 +64,8 @@ pub fn by_id(
     found.into_iter().map(by_id).collect()
 }
 
-/// A page of everyone's bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out.
+/// A page of everyone's bookings by id, descending, after `after`. Tombstones are nobody's bookings and left out. A row that
+/// makes no sense fails the page: a list without it would be wrong, and nobody would know.
 pub async fn list(
     conn: &mut PgConnection,
     state: Option<StateName>,
@@ -84,7 +85,8 @@ pub async fn list(
     Ok(page.collect::<Result<_, _>>()?)
 }
 
-/// A page of one customer's bookings by id, descending, after `after`. A statement of its own, for its own index.
+/// A page of one customer's bookings by id, descending, after `after`. A statement of its own, for its own index. A row that
+/// makes no sense fails the page.
 pub async fn list_of_customer(
     conn: &mut PgConnection,
     customer_id: &str,
