@@ -46,16 +46,16 @@ async fn a_hold_that_is_not_due_for_long_is_parked_again() {
     assert_eq!(bench.services.settled().len(), 0);
 }
 
-/// Extended by little: it is waited for here.
+/// Extended by little, however late the first question comes: it is waited for here.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hold_that_is_due_in_a_moment_is_asked_about_again() {
     let bench = Bench::new(Span::ZERO).await;
     let timer = bench.hold(100);
-    bench.services.extend(&timer.key, Span::milliseconds(400));
+    bench.services.extend_when_asked(&timer.key, Span::milliseconds(400));
     bench.publish(&[Message::timer(Route::Due, std::slice::from_ref(&timer), None)]).await;
     let (_, at) = bench.settled(1).await[0];
-    assert!(at >= timer.expires_at + Span::milliseconds(400));
-    assert_eq!(bench.services.questions_about(&timer.key), 2);
+    assert!(at >= bench.services.deadline(&timer.key));
+    assert!(bench.services.questions_about(&timer.key) >= 2);
     bench.stop().await;
     assert!(bench.is_empty(topology::DUE).await);
 }

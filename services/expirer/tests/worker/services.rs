@@ -19,6 +19,8 @@ use tonic::{Code, Request, Response, Status, service::Routes, transport::server:
 struct State {
     deadlines: HashMap<String, OffsetDateTime>,
     refused: HashSet<String>,
+    /// By how much what is asked about next is extended just before.
+    extended_when_asked: HashMap<String, Span>,
     /// The most overdue first; a number is that of its place.
     overdue: BTreeMap<usize, HoldKey>,
     away: Option<Code>,
@@ -64,6 +66,16 @@ impl Services {
 
     pub(crate) fn extend(&self, key: &HoldKey, by: Span) {
         *self.state().deadlines.get_mut(&key.booking_id).unwrap() += by;
+    }
+
+    /// Extends it when it is asked about: by so much from then on.
+    pub(crate) fn extend_when_asked(&self, key: &HoldKey, by: Span) {
+        self.state().extended_when_asked.insert(key.booking_id.clone(), by);
+    }
+
+    /// Its deadline.
+    pub(crate) fn deadline(&self, key: &HoldKey) -> OffsetDateTime {
+        self.state().deadlines[&key.booking_id]
     }
 
     pub(crate) fn refuse(&self, key: &HoldKey) {
@@ -114,7 +126,14 @@ impl Services {
     }
 
     fn verdict(&self, key: &HoldKey) -> reservation::HoldVerdict {
-        let (now, deadline) = (self.now(), self.state().deadlines[&key.booking_id]);
+        let now = self.now();
+        let deadline = {
+            let mut state = self.state();
+            if let Some(by) = state.extended_when_asked.remove(&key.booking_id) {
+                state.deadlines.insert(key.booking_id.clone(), now + by);
+            }
+            state.deadlines[&key.booking_id]
+        };
         let verdict = if now >= deadline {
             hold_verdict::Verdict::Release(hold_verdict::Release {})
         } else {
