@@ -11,7 +11,7 @@ use sqlx::{
     Statement as _, TypeInfo as _,
 };
 
-/// The rules of a table that a row must keep: columns, constraints, unique indexes, triggers.
+/// The rules of a table that a row must keep: columns, constraints, unique indexes, triggers with what they do.
 const RULES: &str = "
     select table_name::text as of_table, 'column ' || column_name as name,
            concat_ws(' ', data_type, udt_name,
@@ -26,7 +26,8 @@ const RULES: &str = "
     select tablename::text, 'index ' || indexname, indexdef from pg_indexes
     where schemaname = 'public' and indexdef like 'CREATE UNIQUE%'
     union all
-    select tgrelid::regclass::text, 'trigger ' || tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal";
+    select tgrelid::regclass::text, 'trigger ' || tgname, pg_get_triggerdef(oid) || ' ' || pg_get_functiondef(tgfoid)
+    from pg_trigger where not tgisinternal";
 
 /// A rule by its table and name.
 type Rules = BTreeMap<(String, String), String>;
@@ -42,7 +43,8 @@ pub async fn rules(conn: &mut PgConnection) -> Rules {
 }
 
 /// What in `after` breaks whoever writes and reads as `before` allows: columns that went or changed, and new demands on tables
-/// that were there. Further tables, further columns that need not be given, and fewer rules break nobody.
+/// that were there. One that was made anew with another text counts as new: nobody can tell by the text which is the stricter.
+/// Further tables, further columns that need not be given, and fewer rules break nobody.
 #[must_use]
 pub fn broken_rules(before: &Rules, after: &Rules) -> Vec<String> {
     let tables: Vec<&String> = before.keys().map(|(table, _)| table).collect();
@@ -51,10 +53,13 @@ pub fn broken_rules(before: &Rules, after: &Rules) -> Vec<String> {
         .filter(|((_, name), _)| name.starts_with("column "))
         .filter(|(key, rule)| after.get(*key).is_none_or(|now| now != *rule && !now.is_easier_than(rule)));
     let lost = lost.map(|((table, name), rule)| format!("{table}: {name} is no longer {rule}"));
-    let new = after
-        .iter()
-        .filter(|(key, _)| !before.contains_key(*key) && tables.contains(&&key.0))
-        .filter(|((_, name), rule)| !name.starts_with("column ") || rule.ends_with("must be given"));
+    let new =
+        after.iter().filter(|((table, _), _)| tables.contains(&table)).filter(|(key, rule)| {
+            match before.get(*key) {
+                None => !key.1.starts_with("column ") || rule.ends_with("must be given"),
+                Some(was) => !key.1.starts_with("column ") && was != *rule,
+            }
+        });
     lost.chain(new.map(|((table, name), rule)| format!("{table}: new {name}: {rule}"))).collect()
 }
 
