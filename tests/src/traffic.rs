@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
-use api::reason_of;
+use api::{reason_of, retry_delay_of};
 use proto::{
     catalog::{Product, SeatMap},
     reservation::{Booking, CreateBookingRequest, Line},
 };
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
@@ -22,6 +25,12 @@ use crate::{Acknowledged, Dice, PATIENCE, World, customer, eventually, fresh_id,
 /// Reasons that a customer may hear: somebody else was faster, or the time was up.
 const REFUSALS: [&str; 5] =
     ["INSUFFICIENT_STOCK", "SEAT_TAKEN", "HOLD_EXPIRED", "ILLEGAL_TRANSITION", "HOLD_LIFETIME_EXCEEDED"];
+
+/// How often a customer of several replicas makes a call at most.
+const TRIES: u32 = 5;
+/// How long customers wait before the second try. Those who do not try for ever wait twice as long each time, and no less than
+/// they were told.
+const FIRST_DELAY: Duration = Duration::from_millis(50);
 
 /// Customers at work.
 #[derive(Debug)]
@@ -33,13 +42,18 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Lets so many customers loose on a few scarce goods of their own.
+    /// Lets so many customers loose on a few scarce goods of their own. They try a call again for as long as it takes.
     pub async fn start(world: &World, customers: u64) -> Self {
-        Self::start_over(std::slice::from_ref(world), customers).await
+        Self::of(std::slice::from_ref(world), customers, None).await
     }
 
-    /// The same, over several replicas: whoever has to try a call again tries the next one.
+    /// The same, over several replicas: whoever has to try a call again tries the next one, and gives up, which fails
+    /// [`Self::finish`], after 5 tries.
     pub async fn start_over(worlds: &[World], customers: u64) -> Self {
+        Self::of(worlds, customers, Some(TRIES)).await
+    }
+
+    async fn of(worlds: &[World], customers: u64, tries: Option<u32>) -> Self {
         let world = &worlds[0];
         let goods = Goods {
             products: [
@@ -54,6 +68,7 @@ impl Traffic {
         for seed in 1..=customers {
             let customer = Customer {
                 worlds: worlds.to_vec(),
+                tries,
                 at: usize::try_from(seed).unwrap_or_default() % worlds.len(),
                 goods: goods.clone(),
                 dice: Dice::new(0, seed),
@@ -76,14 +91,17 @@ impl Traffic {
         .await;
     }
 
-    /// Sends the customers home, and checks that everything that was acknowledged is on record. Answers how often a call had to
-    /// be tried again.
+    /// Sends the customers home, as soon as each has an answer to the last call, and checks that everything that was acknowledged
+    /// is on record. Answers how often a call had to be tried again.
     pub async fn finish(mut self, world: &World) -> u64 {
         self.stop.cancel();
         let mut acknowledged = Acknowledged::default();
-        while let Some(customer) = self.customers.join_next().await {
-            acknowledged.extend(customer.expect("a customer heard nothing that may not be said"));
-        }
+        let home = async {
+            while let Some(customer) = self.customers.join_next().await {
+                acknowledged.extend(customer.expect("a customer heard nothing that may not be said"));
+            }
+        };
+        timeout(PATIENCE, home).await.expect("each customer is answered");
         acknowledged.assert_kept(world).await;
         self.retries.load(Ordering::Relaxed)
     }
@@ -101,6 +119,8 @@ struct Goods {
 /// One customer.
 struct Customer {
     worlds: Vec<World>,
+    /// How often a call is made at most; none: for as long as it takes.
+    tries: Option<u32>,
     at: usize,
     goods: Goods,
     dice: Dice,
@@ -164,14 +184,25 @@ impl Customer {
         lines
     }
 
+    /// How long to wait after so many tries, the last of which failed like this.
+    fn delay(&self, tried: u32, status: &Status) -> Duration {
+        if self.tries.is_none() {
+            return FIRST_DELAY;
+        }
+        retry_delay_of(status).unwrap_or_default().max(FIRST_DELAY * 2_u32.pow(tried - 1))
+    }
+
     /// Makes a call until it has an answer. True if that is a success.
     async fn insist(&mut self, id: &str, step: &Step) -> bool {
+        let mut tried = 0;
         let answer = loop {
+            tried += 1;
             match step.take(&self.worlds[self.at], id).await {
                 Err(status) if passes(&status) => {
+                    assert!(self.tries.is_none_or(|most| tried < most), "{tried} tries failed: {status:?}");
                     self.retries.fetch_add(1, Ordering::Relaxed);
                     self.at = (self.at + 1) % self.worlds.len();
-                    sleep(Duration::from_millis(50)).await;
+                    sleep(self.delay(tried, &status)).await;
                 }
                 answer => break answer,
             }

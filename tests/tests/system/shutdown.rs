@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proto::reservation::GetBookingRequest;
 use stack::{Options, Service, ServiceKind, Shutdown, Signal};
-use system_tests::{Outcome, OwnStack, PATIENCE, Traffic, World, eventually, hasty, own, units, when};
+use system_tests::{Outcome, OwnStack, PATIENCE, Traffic, World, ended, eventually, hasty, own, units, when};
 use tokio::task::block_in_place;
 use tonic::{Request, transport::Endpoint};
 use tonic_health::pb::{
@@ -14,16 +14,6 @@ use tonic_reflection::pb::v1::{
     ServerReflectionRequest, server_reflection_client::ServerReflectionClient,
     server_reflection_request::MessageRequest,
 };
-
-/// The exit code, once it has ended by itself.
-async fn ended(service: &Service) -> i32 {
-    eventually("it has ended", PATIENCE, async || {
-        let running = service.is_running();
-        when(!running, running)
-    })
-    .await;
-    service.exit_code().expect("no signal ended it")
-}
 
 fn connect(service: &Service) -> tonic::transport::Channel {
     Endpoint::from_shared(service.url()).expect("its URL is valid").connect_lazy()
