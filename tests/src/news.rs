@@ -1,6 +1,9 @@
 //! The events on the topic exchange, as another service would get them.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use futures::StreamExt as _;
 use lapin::{
@@ -11,9 +14,11 @@ use lapin::{
 };
 use prost::Message as _;
 use proto::events::{BookingEvent, BookingEvents};
+use sqlx::Row as _;
 use stack::Stack;
+use uuid::Uuid;
 
-use crate::{PATIENCE, eventually, when};
+use crate::{PATIENCE, World, eventually, when};
 
 /// One event, with its routing key and its headers.
 #[derive(Clone, Debug)]
@@ -95,6 +100,53 @@ impl News {
             when(subjects == wanted, heard.clone())
         })
         .await
+    }
+}
+
+/// What the history of each booking, and its payments, have to tell. A tombstone is nobody's booking.
+const TO_TELL: &str = "
+    select booking_id, array_agg(subject order by subject) as subjects from (
+        select booking_id, 'booking.' || lower(to_state) as subject from booking_history
+        where to_state in ('CONFIRMED', 'REFUNDED', 'CANCELLED', 'EXPIRED')
+              or to_state = 'HELD' and coalesce(from_state, 'INITIATED') = 'INITIATED'
+        union all
+        select booking_id, 'payment.refund_due' from payments where outcome = 'REFUND_DUE'
+    ) as told
+    join bookings using (booking_id)
+    where customer_id <> ''
+    group by booking_id";
+
+/// The subjects of each booking's events, sorted.
+type Subjects = BTreeMap<String, Vec<String>>;
+
+impl News {
+    /// Waits until what was heard is what every booking's history has to tell: nothing is missing, and nothing was made up.
+    /// Twice does not matter. For a stack whose bookings were all made since this listens.
+    pub async fn assert_complete(&self, world: &World) {
+        let rows = sqlx::query(TO_TELL).fetch_all(&mut world.reservation_database().await).await;
+        let rows = rows.expect("the histories can be read");
+        let to_tell =
+            rows.iter().map(|row| (row.get::<Uuid, _>("booking_id").to_string(), row.get("subjects")));
+        let to_tell: Subjects = to_tell.collect();
+        eventually("everything is told", PATIENCE, async || {
+            let heard = self.subjects();
+            let ids: BTreeSet<&String> = to_tell.keys().chain(heard.keys()).collect();
+            let both = ids.into_iter().map(|id| (id.clone(), to_tell.get(id), heard.get(id)));
+            let differ: Vec<_> = both.filter(|(_, to_tell, heard)| to_tell != heard).collect();
+            when(differ.is_empty(), format!("booking, to tell, heard: {differ:#?}"))
+        })
+        .await;
+    }
+
+    /// What was heard of each booking, each event once.
+    fn subjects(&self) -> Subjects {
+        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let unique = heard.iter().map(|one| (&one.event.booking_id, &one.subject, one.event.encode_to_vec()));
+        let mut subjects = Subjects::new();
+        for (booking_id, subject, _) in unique.collect::<BTreeSet<_>>() {
+            subjects.entry(booking_id.clone()).or_default().push(subject.clone());
+        }
+        subjects
     }
 }
 

@@ -1,20 +1,26 @@
 //! The steps of a change, each for every change that passes it: hold, extend, pay, cancel, refund and expire.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use failpoint::{Program, Step};
 use futures::join;
-use proto::catalog::Product;
-use system_tests::{Armed, Outcome, World, fresh_id, hasty, own, units};
+use proto::{
+    catalog::{Product, SeatMap},
+    reservation::Line,
+};
+use system_tests::{Armed, Outcome, World, fresh_id, hasty, own, seat, units};
 
-use super::lives::Client;
+use super::{lives::Client, steps::ACTIONS};
 
 const ALWAYS: [Step; 2] = [Step::ChangeLocked, Step::ChangeCommitted];
 const WRITTEN: [Step; 2] = [Step::ChangeUpdated, Step::ChangeChronicled];
 
 /// A change of a booking that is asked for by a client, or made by the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Hold,
     Extend,
     StartPayment,
@@ -55,7 +61,7 @@ impl Change {
     }
 
     /// What the booking has been through when the change is made, once.
-    fn path(self) -> &'static [&'static str] {
+    pub(super) fn path(self) -> &'static [&'static str] {
         match self {
             Self::Hold => &["INITIATED", "HELD"],
             Self::Extend => &["HELD", "HELD"],
@@ -69,10 +75,10 @@ impl Change {
     }
 
     /// A booking that is ready for the change.
-    async fn prepare(self, client: &mut Client<'_>, goods: &Goods) -> String {
+    pub(super) async fn prepare(self, client: &mut Client<'_>, goods: &Goods) -> String {
         let world = client.world;
         let product = if self == Self::PayLate { &goods.short } else { &goods.long };
-        let id = client.book(&[units(product, 1)], self != Self::Hold).await;
+        let id = client.book(&goods.unit_and_seat(product), self != Self::Hold).await;
         match self {
             Self::Complete | Self::Decline => {
                 client.must(async || world.start_payment(&id).await).await;
@@ -85,7 +91,7 @@ impl Change {
     }
 
     /// Makes it, however often that takes. Answers the booking.
-    async fn make(self, client: &mut Client<'_>, goods: &Goods, id: String) -> String {
+    pub(super) async fn make(self, client: &mut Client<'_>, goods: &Goods, id: String) -> String {
         let world = client.world;
         let payment = fresh_id();
         match self {
@@ -103,7 +109,7 @@ impl Change {
             Self::Refund => client.must(async || world.refund(&id).await).await,
             Self::Expire => {
                 // Another one: the one that was prepared lives on.
-                let id = client.book(&[units(&goods.short, 1)], true).await;
+                let id = client.book(&goods.unit_and_seat(&goods.short), true).await;
                 client.outlive(&id).await;
                 return id;
             }
@@ -112,31 +118,57 @@ impl Change {
     }
 }
 
+pub(super) fn is_walked_here(step: Step) -> bool {
+    step.name().starts_with("change.")
+}
+
 #[test]
 fn every_step_of_a_change_is_passed_by_some_change() {
     let passed: Vec<Step> = Change::ALL.into_iter().flat_map(Change::steps).collect();
-    for step in Step::ALL.iter().filter(|step| step.name().starts_with("change.")) {
-        assert!(passed.contains(step), "{}", step.name());
+    for step in Step::ALL.iter().copied().filter(|step| is_walked_here(*step)) {
+        assert!(passed.contains(&step), "{}", step.name());
     }
 }
 
 /// What there is to be had.
-struct Goods {
+pub(super) struct Goods {
     long: Product,
     short: Product,
+    map: SeatMap,
+    taken: AtomicUsize,
+}
+
+/// How many seats there are.
+const SEATS: usize = 200;
+
+impl Goods {
+    pub(super) async fn new(world: &World) -> Self {
+        let labels: Vec<String> = (0..SEATS).map(|n| n.to_string()).collect();
+        let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+        Self {
+            long: world.product(1_000_000, Duration::from_mins(5)).await,
+            short: world.product(1_000_000, Duration::from_millis(200)).await,
+            map: world.seat_map(&labels, Duration::from_mins(5)).await,
+            taken: AtomicUsize::new(0),
+        }
+    }
+
+    /// A unit, for as long as its holds last, and a seat that nobody has had.
+    fn unit_and_seat(&self, product: &Product) -> [Line; 2] {
+        let number = self.taken.fetch_add(1, Ordering::Relaxed);
+        assert!(number < SEATS, "{SEATS} seats were not enough");
+        [units(product, 1), seat(&self.map, &number.to_string())]
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_a_change_dies_or_fails_it_is_made_once() -> Outcome {
     let stack = own(hasty()).await;
     let world = World::of(&stack);
-    let goods = Goods {
-        long: world.product(1_000_000, Duration::from_mins(5)).await,
-        short: world.product(1_000_000, Duration::from_millis(200)).await,
-    };
+    let goods = Goods::new(&world).await;
     for change in Change::ALL {
         for step in change.steps() {
-            for action in ["abort", "error"] {
+            for action in ACTIONS {
                 eprintln!("{change:?}: {} {action}", step.name());
                 let mut client = Client::new(&world);
                 let id = change.prepare(&mut client, &goods).await;

@@ -1,4 +1,4 @@
-//! All ways that a booking can go, at the same time, with a client that tries again whatever happens meanwhile.
+//! The ways that a booking can go, many at the same time, with a client that tries again whatever happens meanwhile.
 
 use std::time::Duration;
 
@@ -109,20 +109,31 @@ impl<'a> Client<'a> {
 
 /// Lets every kind of booking live, for the `n`th time on these goods. What clients were told of them.
 pub(super) async fn live(world: &World, goods: &Goods, n: usize) -> Acknowledged {
+    let (mut told, forgotten, ()) =
+        join!(live_unswept(world, goods, n), forgotten(world, goods), orphaned(world, goods));
+    told.extend(forgotten);
+    told
+}
+
+/// The same, but for those whose end is the sweep's business.
+pub(super) async fn live_unswept(world: &World, goods: &Goods, n: usize) -> Acknowledged {
     assert!(n < LIVES, "{LIVES} lives were not enough");
-    let (sold, cancelled, drafted, late, extended, forgotten, ()) = join!(
+    let (mut told, sold, cancelled, drafted) = join!(
+        run_out(world, goods),
         sold_and_refunded(world, goods.units_and_seat(2, 2 * n)),
         declined_and_cancelled(world, goods.units_and_seat(1, 2 * n + 1)),
         drafted_and_sold(world, goods),
-        run_out_and_paid_late(world, goods),
-        extended_and_run_out(world, goods),
-        forgotten(world, goods),
-        orphaned(world, goods),
     );
-    let mut told = Acknowledged::default();
-    for one in [sold, cancelled, drafted, late, extended, forgotten] {
+    for one in [sold, cancelled, drafted] {
         told.extend(one);
     }
+    told
+}
+
+/// The same for those only that run out soon: whichever timer is lost, its hold stands.
+pub(super) async fn run_out(world: &World, goods: &Goods) -> Acknowledged {
+    let (mut told, extended) = join!(run_out_and_paid_late(world, goods), extended_and_run_out(world, goods));
+    told.extend(extended);
     told
 }
 

@@ -31,6 +31,10 @@ async fn promised(world: &World) -> (Vec<Uuid>, Vec<Uuid>) {
     (row.get("waiting"), row.get("parked"))
 }
 
+pub(super) fn is_walked_here(step: Step) -> bool {
+    ["relay.one.", "relay.parked."].iter().any(|unit| step.name().starts_with(unit))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_the_relay_dies_or_fails_over_a_bad_promise_no_other_is_lost() -> Outcome {
     let stack = own(hasty()).await;
@@ -38,9 +42,7 @@ async fn wherever_the_relay_dies_or_fails_over_a_bad_promise_no_other_is_lost() 
     let meal = world.product(1_000_000, Duration::from_mins(5)).await;
     let mut parked_before = Vec::new();
     let mut connection = world.reservation_database().await;
-    let is_relayed_singly =
-        |step: &&Step| ["relay.one.", "relay.parked."].iter().any(|at| step.name().starts_with(at));
-    for step in Step::ALL.iter().filter(is_relayed_singly) {
+    for step in Step::ALL.iter().filter(|step| is_walked_here(**step)) {
         for action in ["abort", "error"] {
             eprintln!("reservation: {} {action}", step.name());
             let [good, bad] = [Uuid::now_v7(), Uuid::now_v7()];

@@ -1,14 +1,19 @@
-//! Every step but those of a change, with all kinds of bookings on their way.
+//! The steps of placing, settling, deciding, carrying over and sweeping, with all kinds of bookings on their way and a sweep that
+//! never rests.
 
 use failpoint::{Program, Step};
 use futures::join;
 use stack::Options;
-use system_tests::{Acknowledged, Armed, Outcome, OwnStack, World, hasty, own};
+use system_tests::{Acknowledged, Armed, Outcome, World, hasty, own};
 
 use super::lives::{Goods, live};
 
 /// What a step is made to do.
-const ACTIONS: [&str; 2] = ["abort", "error"];
+pub(super) const ACTIONS: [&str; 2] = ["abort", "error"];
+
+/// The steps of these units, and no others, are walked here.
+const UNITS: [&str; 10] =
+    ["place.", "settle.", "overdue.", "create.", "hold.", "resolve.", "drafts.", "due.", "carry.", "sweep."];
 
 /// Sweeps that come at once, and drafts that are soon forgotten.
 fn restless() -> Options {
@@ -18,14 +23,21 @@ fn restless() -> Options {
         .env("HOLDFAST_DRAFT_TTL_MS", "1000")
 }
 
-/// Lets bookings live through a program that dies or fails at a step, until it has.
-async fn live_through(stack: &OwnStack, world: &World, program: Program, step: Step, action: &str) {
-    let goods = Goods::new(world).await;
-    let armed = Armed::start(stack, program, step, action).await;
+pub(super) fn is_walked_here(step: Step) -> bool {
+    UNITS.iter().any(|unit| step.name().starts_with(unit))
+}
+
+/// Lets bookings live through a program that dies or fails at a step, until it has. Everything settles after that, and what
+/// clients were told is true.
+pub(super) async fn live_through(
+    world: &World,
+    armed: &Armed<'_>,
+    live: impl AsyncFn(usize) -> Acknowledged,
+) {
     let mut told = Acknowledged::default();
     let lives = async {
         for n in 0.. {
-            told.extend(Box::pin(live(world, &goods, n)).await);
+            told.extend(live(n).await);
             if armed.is_reached() {
                 return;
             }
@@ -36,50 +48,36 @@ async fn live_through(stack: &OwnStack, world: &World, program: Program, step: S
     told.assert_kept(world).await;
 }
 
-/// Every step of a program that bookings come by while it serves.
-async fn walk(program: Program, part: impl Fn(Step) -> bool) {
+/// Every step of a program that is walked here.
+async fn walk(program: Program) {
     let stack = own(restless()).await;
     let world = World::of(&stack);
-    for step in steps_of(program).filter(|step| part(*step)) {
+    let steps = Step::ALL.iter().copied().filter(|step| step.programs().contains(&program));
+    for step in steps.filter(|step| is_walked_here(*step)) {
         for action in ACTIONS {
             eprintln!("{program}: {} {action}", step.name());
-            live_through(&stack, &world, program, step, action).await;
+            let goods = Goods::new(&world).await;
+            let armed = Armed::start(&stack, program, step, action).await;
+            live_through(&world, &armed, async |n| Box::pin(live(&world, &goods, n)).await).await;
         }
     }
     stack.assert_sound();
 }
 
-/// The others are walked in `changes`, `migrations` and `refused`.
-fn steps_of(program: Program) -> impl Iterator<Item = Step> {
-    let steps = Step::ALL.iter().copied().filter(move |step| step.programs().contains(&program));
-    let elsewhere = ["migrate.", "change.", "relay.one.", "relay.parked."];
-    steps.filter(move |step| !elsewhere.iter().any(|unit| step.name().starts_with(unit)))
-}
-
-fn is_relayed(step: Step) -> bool {
-    step.name().starts_with("relay.") || step == Step::PublishSent
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_the_catalog_dies_or_fails_nothing_is_lost_or_sold_twice() -> Outcome {
-    walk(Program::Catalog, |_| true).await;
+    walk(Program::Catalog).await;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_reservation_dies_or_fails_nothing_is_lost_or_sold_twice() -> Outcome {
-    walk(Program::Reservation, |step| !is_relayed(step)).await;
+    walk(Program::Reservation).await;
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_the_relay_dies_or_fails_every_promise_is_kept() -> Outcome {
-    walk(Program::Reservation, is_relayed).await;
-    Ok(())
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn wherever_the_expirer_dies_or_fails_every_hold_ends_at_its_time() -> Outcome {
-    walk(Program::Expirer, |_| true).await;
+async fn wherever_the_expirer_dies_or_fails_every_hold_ends() -> Outcome {
+    walk(Program::Expirer).await;
     Ok(())
 }
