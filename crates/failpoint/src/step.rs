@@ -113,6 +113,8 @@ steps! {
     DueTaken "due.taken" in Expirer: "The message is at hand; nothing has been done about it.";
     DueWaited "due.waited" in Expirer: "The time of its holds has come; nobody has been asked.";
     DueAcking "due.acking" in Expirer: "All its holds are settled or parked again; it is not acknowledged.";
+    // A message that nobody can handle.
+    PoisonFound "poison.found" in Expirer: "It is at hand; it is not put aside.";
     // A timer is parked again.
     ParkPlanned "park.planned" in Expirer: "The hold is not due; its fresh message is not published.";
     ParkPublished "park.published" in Expirer: "The fresh message is confirmed; the old one is not acknowledged.";

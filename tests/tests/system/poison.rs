@@ -2,6 +2,7 @@
 
 use std::{fs, time::Duration};
 
+use failpoint::{Program, Step};
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{BasicPublishOptions, ConfirmSelectOptions, QueueDeclareOptions},
@@ -15,7 +16,10 @@ use proto::{
     reservation::BookingState,
 };
 use stack::{Options, Stack};
-use system_tests::{Lag, Outcome, PATIENCE, Stock, World, counted, eventually, fresh_id, own, units, when};
+use system_tests::{
+    Armed, Lag, Outcome, PATIENCE, Stock, World, counted, eventually, fresh_id, own, units, when,
+};
+use tokio::task::block_in_place;
 
 const VERSION: &str = "holdfast-version";
 const LONG_AGO: Option<Timestamp> = Some(Timestamp { seconds: 1, nanos: 0 });
@@ -180,6 +184,35 @@ async fn what_reservation_refuses_is_parked_and_whatever_was_asked_with_it_is_se
     }
     assert_eq!(counted(stack.expirer(), "holdfast_poison_messages_total", ""), 3);
     assert_eq!(parkings(&stack), 3);
+    world.assert_settles().await;
+    Ok(())
+}
+
+/// The failpoints of this are walked here.
+pub(crate) fn is_walked_here(step: Step) -> bool {
+    step.name().starts_with("poison.")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wherever_the_expirer_dies_or_fails_over_it_it_is_parked_once_and_holds_nothing_up() -> Outcome {
+    let stack = own(without_sweep()).await;
+    let (world, queues) = (World::of(&stack), Queues::of(&stack).await?);
+    let meal = world.product(100, Duration::from_secs(1)).await;
+    let mut parked = 0;
+    for step in Step::ALL.iter().copied().filter(|step| is_walked_here(*step)) {
+        for action in ["abort", "error"] {
+            let armed = Armed::start(&stack, Program::Expirer, step, action).await;
+            queues.publish(proper(), b"garbage").await?;
+            world.hold(&[units(&meal, 1)]).await?;
+            armed.revived().await;
+            world.await_stock(&meal, Stock::new(100, 0, 0)).await;
+            // Where the step failed, the message is in hand until the connection ends.
+            block_in_place(|| stack.expirer().restart().expect("it starts again"));
+            parked += 1;
+            queues.await_ready("holds.parked", parked).await;
+            queues.await_ready("holds.due", 0).await;
+        }
+    }
     world.assert_settles().await;
     Ok(())
 }

@@ -49,8 +49,7 @@ impl Handler {
             Ok(timers) => timers,
             Err(poison) => {
                 report(&poison);
-                self.timers.metrics.poison();
-                return delivery.park().await;
+                return self.put_aside(delivery).await;
             }
         };
         let span = tracing::info_span!("job.expire", holds = timers.len());
@@ -69,16 +68,22 @@ impl Handler {
             Err(Unfinished::Stopped) => {}
             Err(Unfinished::Refused(failure)) => {
                 tracing::error!(%failure, "a message that is refused goes to holds.parked; the sweep takes over");
-                self.timers.metrics.poison();
-                delivery.park().await;
+                self.put_aside(delivery).await;
             }
             Err(Unfinished::Panicked) => {
                 tracing::error!(
                     "a message that cannot be handled goes to holds.parked; the sweep takes over"
                 );
-                self.timers.metrics.poison();
-                delivery.park().await;
+                self.put_aside(delivery).await;
             }
+        }
+    }
+
+    /// Puts a message into `holds.parked`. If that does not arrive, it comes again with the next connection.
+    async fn put_aside(&self, delivery: Delivery) {
+        self.timers.metrics.poison();
+        if reach(Step::PoisonFound).await.is_ok() {
+            delivery.park().await;
         }
     }
 
