@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Inconsistent,
-    line::LineRow,
+    line::{LineRow, Stored},
     row::{Row, Seen},
 };
 use crate::{
@@ -24,7 +24,7 @@ macro_rules! select {
     ($conn:expr, $from:literal, $($argument:expr),+) => {{
         let rows = sqlx::query_as!(
             Row,
-            r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Vec<LineRow>>", currency,
+            r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Stored>", currency,
                       total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
                       payment_id, refund_id, expired_at, history_length, created_at, updated_at,
                       clock_timestamp() as "now!" "# + $from,

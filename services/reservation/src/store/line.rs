@@ -1,6 +1,7 @@
 //! How lines stand in `bookings.lines`.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::domain::line::{Item, Line};
@@ -57,7 +58,21 @@ impl LineRow {
     }
 }
 
-/// The jsonb value of `lines`.
+/// The jsonb value of `lines` as it is found. Whatever it is: one that makes no sense is not to fail the rows beside it.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub struct Stored(Box<RawValue>);
+
+impl Stored {
+    /// The lines; `None` when it is no array, or an element is neither units of a product nor a seat.
+    #[must_use]
+    pub fn into_lines(self) -> Option<Vec<Line>> {
+        let rows: Vec<LineRow> = serde_json::from_str(self.0.get()).ok()?;
+        rows.into_iter().map(LineRow::into_line).collect()
+    }
+}
+
+/// The jsonb value of `lines` as it is written.
 pub fn to_json(lines: &[Line]) -> sqlx::types::Json<Vec<LineRow>> {
     sqlx::types::Json(lines.iter().map(LineRow::from).collect())
 }

@@ -4,11 +4,10 @@ use sqlx::types::Json;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::{Inconsistent, line::LineRow};
+use super::{Inconsistent, line::Stored};
 use crate::domain::{
     booking::{Booking, Hold, State, StateName},
     ids::Attempt,
-    line::Line,
 };
 
 /// A booking as it was at an instant of the database's clock.
@@ -27,7 +26,7 @@ pub(super) struct Row {
     pub customer_id: String,
     pub state: String,
     pub attempt: i32,
-    pub lines: Json<Vec<LineRow>>,
+    pub lines: Json<Stored>,
     pub currency: Option<String>,
     pub total_minor: Option<i64>,
     pub asked_ttl_ms: Option<i64>,
@@ -52,11 +51,14 @@ impl TryFrom<Row> for Seen {
         let booking_id = row.booking_id;
         let wrong = |what| Inconsistent { booking_id, what };
         let state = row.state()?;
-        let lines: Option<Vec<Line>> = row.lines.0.into_iter().map(LineRow::into_line).collect();
         let booking = Booking {
             id: booking_id.into(),
             customer_id: row.customer_id,
-            lines: lines.ok_or(wrong("a line is neither units of a product nor a seat"))?,
+            lines: row
+                .lines
+                .0
+                .into_lines()
+                .ok_or(wrong("a line is neither units of a product nor a seat"))?,
             asked_ttl_ms: row.asked_ttl_ms,
             attempt: Attempt::try_from(row.attempt).map_err(|_| wrong("attempt below 1"))?,
             state,
