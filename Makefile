@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo audit chaos test overload check model fmt sqlx tools clean
+.PHONY: help up down status logs psql demo audit chaos test overload bench bench-quick check model fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -70,6 +70,14 @@ overload: ## Flood Holdfast with ten times what it can take (DURATION=60 seconds
 	@scripts/install.sh toolchain servers
 	$(call step,building (release),cargo build --release --locked --workspace --bins)
 	@$(TARGET)/release/overload $(or $(DURATION),60)
+
+bench: ## Measure against raw SQL and bare gRPC, in 40 minutes (SCENARIOS="hot spread": only these)
+	@scripts/install.sh toolchain servers
+	$(call step,building (release; the first time takes minutes),cargo build --release --locked --workspace --bins)
+	@$(TARGET)/release/bench $(SCENARIOS) $(BENCH_OPTIONS)
+
+bench-quick: ## The same in a few minutes, with less of everything
+	@$(MAKE) bench BENCH_OPTIONS='--quick $(BENCH_OPTIONS)'
 
 check: ## Format, clippy and the tests that need no servers: the fast loop
 	@scripts/install.sh toolchain

@@ -42,6 +42,8 @@ pub struct Options {
     /// Whether the parts reach each other, and clients the services, through proxies that can be broken: see
     /// [`Stack::links`](crate::Stack::links).
     pub proxied: bool,
+    /// Further settings of PostgreSQL, as in postgresql.conf, for example `("track_commit_timestamp", "on")`.
+    pub postgres: Vec<(String, String)>,
     /// Environment variables for every service, for example `("HOLDFAST_SWEEP_INTERVAL_MS", "500")`.
     pub env: Vec<(String, String)>,
     /// Told of each step that is done and how long it took.
@@ -59,6 +61,7 @@ impl Default for Options {
             reservations: 1,
             expirers: 1,
             proxied: false,
+            postgres: Vec::new(),
             env: Vec::new(),
             progress: None,
         }
@@ -66,6 +69,13 @@ impl Default for Options {
 }
 
 impl Options {
+    /// Adds a setting of PostgreSQL.
+    #[must_use]
+    pub fn postgres(mut self, name: &str, value: &str) -> Self {
+        self.postgres.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// Adds an environment variable for every service.
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {

@@ -35,8 +35,11 @@ impl Servers {
             !options.cluster || home.is_temporary(),
             "a cluster is not kept: its folder must be temporary"
         );
-        let postgres =
-            PostgresOptions { port: options.ports.postgres, durable: options.durable, settings: Vec::new() };
+        let postgres = PostgresOptions {
+            port: options.ports.postgres,
+            durable: options.durable,
+            settings: options.postgres.clone(),
+        };
         let port = options.ports.amqp;
         let start_nodes = || {
             if options.cluster {

@@ -1,0 +1,65 @@
+//! One caller: sends messages that are encoded already, and takes answers as they come.
+
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use tonic::client::Grpc;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+
+/// A client of one connection.
+#[derive(Debug)]
+pub struct Caller {
+    grpc: Grpc<Channel>,
+}
+
+impl Caller {
+    pub(super) fn new(channel: Channel) -> Self {
+        Self { grpc: Grpc::new(channel) }
+    }
+
+    /// Makes one call, and answers the message that came back.
+    pub async fn call(&mut self, path: &'static str, message: Bytes) -> Result<Bytes, Status> {
+        self.grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        let answer = self.grpc.unary(Request::new(message), PathAndQuery::from_static(path), RawCodec);
+        Ok(answer.await?.into_inner())
+    }
+}
+
+/// Passes messages on as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RawCodec;
+
+impl Codec for RawCodec {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, message: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(message);
+        Ok(())
+    }
+}
+
+impl Decoder for RawCodec {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining())))
+    }
+}

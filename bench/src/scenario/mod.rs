@@ -1,0 +1,77 @@
+//! What is measured, each scenario in a module of its own, on a stack of its own.
+
+mod counts;
+mod expiry;
+mod footprint;
+mod history;
+mod hot;
+mod idle;
+mod latency;
+mod life;
+mod parked;
+mod peak;
+mod reads;
+mod replicas;
+mod seats;
+mod spread;
+mod storm;
+
+use anyhow::Result;
+
+pub use self::counts::{COMMITS, LOG_BYTES, MESSAGES, STATEMENTS};
+use crate::echo::Echo;
+use crate::figure::Report;
+use crate::scale::Scale;
+
+/// What all scenarios work with.
+#[derive(Debug)]
+pub struct Bench {
+    /// How large and how long.
+    pub scale: Scale,
+    /// Baseline E.
+    pub echo: Echo,
+}
+
+impl Bench {
+    /// Says what goes on.
+    pub fn say(&self, what: impl AsRef<str>) {
+        println!("    {}", what.as_ref());
+    }
+}
+
+/// A scenario.
+#[derive(Clone, Copy, Debug)]
+pub struct Scenario {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// What it does.
+    pub what: &'static str,
+    /// Runs it, and fills in the report. An error: something is wrong with Holdfast or with the bench, whatever the figures.
+    pub run: fn(&Bench, &mut Report) -> Result<()>,
+}
+
+const fn scenario(
+    name: &'static str,
+    what: &'static str,
+    run: fn(&Bench, &mut Report) -> Result<()>,
+) -> Scenario {
+    Scenario { name, what, run }
+}
+
+/// All of them, in their order.
+pub const ALL: [Scenario; 14] = [
+    scenario("hot", "holds on one product that everyone wants, against raw SQL and bare gRPC", hot::run),
+    scenario("spread", "holds on many products", spread::run),
+    scenario("seats", "holds on seats, in no order", seats::run),
+    scenario("life", "whole lives: held, paid, some cancelled or paid back", life::run),
+    scenario("latency", "latency at half of the peak", latency::run),
+    scenario("idle", "one hold at a time", idle::run),
+    scenario("reads", "reads of bookings, products and seats", reads::run),
+    scenario("replicas", "two of each service against one", replicas::run),
+    scenario("expiry", "how late holds are released that run out", expiry::run),
+    scenario("storm", "very many holds that run out within one second", storm::run),
+    scenario("parked", "very many open holds", parked::run),
+    scenario("history", "tables full of settled bookings", history::run),
+    scenario("footprint", "memory, time to start, size", footprint::run),
+    scenario("counts", "statements, commits and messages for 1,000 holds", counts::run),
+];
