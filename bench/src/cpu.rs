@@ -47,6 +47,13 @@ impl Usage {
     }
 }
 
+/// Ticks of processor time that this program, and all that it started and is there, have taken.
+#[must_use]
+pub fn own_ticks() -> f64 {
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    tree(&all(), own).map(|process| process.ticks).sum()
+}
+
 /// Memory of a process, in MB.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {

@@ -69,7 +69,7 @@ const CATALOG: &str = "
 insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, created_at, settled_at)
 select booking_id, 1, case state when 'CONFIRMED' then 'COMMITTED' else 'RELEASED' end, lines, 'EUR', 600000, held_at, ended_at
 from past;
-update products p set sold = sold + past.sold
+update products p set sold = p.sold + past.sold
 from (select product_id, count(*) as sold from past where state = 'CONFIRMED' group by product_id) as past
 where p.product_id = past.product_id;
 ";

@@ -5,6 +5,7 @@
 pub mod broker;
 pub mod calls;
 pub mod cpu;
+pub mod disturbance;
 pub mod echo;
 pub mod figure;
 pub mod goods;

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, anyhow};
 
+use crate::disturbance::{beside, sync_micros};
 use crate::echo::Echo;
 use crate::figure::{Report, spell};
 use crate::machine::Machine;
@@ -48,7 +49,7 @@ pub fn measure(scale: Scale, scenarios: &[Scenario]) -> Result<Results> {
         let begun = Instant::now();
         let mut report = Report { scenario: scenario.name.to_owned(), ..Report::default() };
         let ran = if start.elapsed() < LIMIT {
-            (scenario.run)(&bench, &mut report)
+            undisturbed(&bench, *scenario, &mut report)
         } else {
             Err(anyhow!("not begun: the run has taken {} minutes already", LIMIT.as_secs() / 60))
         };
@@ -62,6 +63,15 @@ pub fn measure(scale: Scale, scenarios: &[Scenario]) -> Result<Results> {
     }
     let took_s = start.elapsed().as_secs_f64();
     Ok(Results { machine, scale: scale.name, judged: scale.judged, took_s, reports, failures })
+}
+
+/// Runs a scenario, and tells what else the machine was busy with.
+fn undisturbed(bench: &Bench, scenario: Scenario, report: &mut Report) -> Result<()> {
+    let sync_micros = sync_micros()?;
+    let (ran, others) = beside(|| (scenario.run)(bench, report))?;
+    report.told("write and sync of 8 kB, before", "µs", &[sync_micros]);
+    report.told("processors taken by anything else", "%", &[others]);
+    ran
 }
 
 fn print(report: &Report) {
