@@ -14,7 +14,7 @@ use crate::scale::Scale;
 use crate::scenario::{ALL, Bench, Scenario};
 
 /// What a run may take: then no scenario is begun any more.
-const LIMIT: Duration = Duration::from_mins(38);
+const LIMIT: Duration = Duration::from_mins(35);
 
 /// Runs the scenarios that were asked for, and writes what came out. True if nothing was wrong, whatever was reached.
 ///

@@ -65,7 +65,7 @@ impl Scale {
         name: "quick",
         rounds: 1,
         warm_up: Duration::from_secs(2),
-        measured: Duration::from_secs(4),
+        measured: Duration::from_secs(3),
         products: 2_000,
         seat_maps: 10,
         expiry_time: Duration::from_secs(8),
