@@ -6,6 +6,10 @@ use std::borrow::Cow;
 
 use sqlx::{Error, error::DatabaseError};
 
+/// What sqlx 0.9.0 makes of a connection that ends where the server should say whether it speaks TLS: it looks at a byte that
+/// never came.
+const CUT_OFF: &str = "unexpected response from SSLRequest: 0x00";
+
 /// Whether the database is away or cannot keep up: nothing is wrong with the request, and later it may succeed.
 ///
 /// After an error on commit its outcome is unknown.
@@ -13,6 +17,7 @@ use sqlx::{Error, error::DatabaseError};
 pub fn is_outage(error: &Error) -> bool {
     match error {
         Error::Io(_) | Error::Tls(_) | Error::PoolTimedOut | Error::PoolClosed | Error::WorkerCrashed => true,
+        Error::Protocol(text) => text.starts_with(CUT_OFF),
         error => code(error).is_some_and(|code| is_outage_code(&code)),
     }
 }
@@ -55,7 +60,8 @@ fn is_outage_code(code: &str) -> bool {
 mod tests {
     use std::{error, fmt, io};
 
-    use sqlx::error::ErrorKind;
+    use sqlx::{Connection as _, PgConnection, error::ErrorKind, postgres::PgConnectOptions};
+    use tokio::{io::AsyncReadExt as _, net::TcpListener};
 
     use super::*;
 
@@ -112,6 +118,22 @@ mod tests {
         }
         assert!(is_outage(&Error::PoolTimedOut));
         assert!(is_outage(&io::Error::from(io::ErrorKind::ConnectionRefused).into()));
+    }
+
+    /// As when a server dies, or a link is cut, in the moment in which a connection is made.
+    #[tokio::test]
+    async fn a_connection_that_is_cut_off_in_its_first_answer_is_an_outage() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let server = tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            // SSLRequest, of which all is read so that the end is an orderly one.
+            connection.read_exact(&mut [0; 8]).await.unwrap();
+        });
+        let options = PgConnectOptions::new_without_pgpass().host("127.0.0.1").port(port).username("u");
+        let error = PgConnection::connect_with(&options).await.unwrap_err();
+        server.await.unwrap();
+        assert!(is_outage(&error), "{error:?}");
     }
 
     #[test]
