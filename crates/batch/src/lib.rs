@@ -9,7 +9,10 @@ mod pace;
 
 use std::{
     future::Future,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,7 +24,8 @@ use crate::{metrics::Metrics, pace::Pace};
 /// The bounds of a batcher; each at least 1.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
-    /// The most requests in one batch.
+    /// The most that the requests of one batch weigh together; one that weighs more goes alone. Without a weight of its own a
+    /// request weighs 1.
     pub max_batch: usize,
     /// The most requests that wait; one more is refused.
     pub queue: usize,
@@ -46,22 +50,45 @@ pub enum SubmitError {
 struct Waiting<Req, Resp> {
     request: Req,
     reply: oneshot::Sender<Result<Resp, SubmitError>>,
+    weight: Weight,
     since: Instant,
     deadline: Option<Instant>,
     span: Span,
+}
+
+/// What a request adds to the weight of all that wait, for as long as it does.
+#[derive(Debug)]
+struct Weight {
+    weight: usize,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Weight {
+    fn add(weight: usize, waiting: &Arc<AtomicUsize>) -> Self {
+        waiting.fetch_add(weight, Ordering::Relaxed);
+        Self { weight, waiting: Arc::clone(waiting) }
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.waiting.fetch_sub(self.weight, Ordering::Relaxed);
+    }
 }
 
 /// Hands requests over to batches. Clones share the queue; when the last one goes, the batcher ends.
 #[derive(Debug)]
 pub struct Batcher<Req, Resp> {
     queue: mpsc::Sender<Waiting<Req, Resp>>,
+    waiting: Arc<AtomicUsize>,
     limits: BatchLimits,
     pace: Arc<Pace>,
 }
 
 impl<Req, Resp> Clone for Batcher<Req, Resp> {
     fn clone(&self) -> Self {
-        Self { queue: self.queue.clone(), limits: self.limits, pace: Arc::clone(&self.pace) }
+        let (waiting, pace) = (Arc::clone(&self.waiting), Arc::clone(&self.pace));
+        Self { queue: self.queue.clone(), waiting, limits: self.limits, pace }
     }
 }
 
@@ -85,13 +112,13 @@ where
         let pace = Arc::new(Pace::default());
         let dispatcher = Dispatcher { limits, pace: Arc::clone(&pace), metrics: Metrics::new(name) };
         tokio::spawn(dispatcher.run(waiting, Arc::new(run)));
-        Self { queue, limits, pace }
+        Self { queue, waiting: Arc::default(), limits, pace }
     }
 
     /// Hands `request` over and waits for its response. When the caller stops waiting before the batch starts, the
     /// request is dropped; later than that it is carried out all the same.
     pub async fn submit(&self, request: Req) -> Result<Resp, SubmitError> {
-        self.submit_by(request, None).await
+        self.submit_by(request, 1, None).await
     }
 
     /// Waits until nothing takes from the queue any more. As long as there is a clone, which this is, only a defect ends it.
@@ -99,16 +126,25 @@ where
         self.queue.closed().await;
     }
 
-    /// As [`submit`](Self::submit), for a response that nobody wants after `deadline`: refused at once if it is not to be
-    /// expected in time, and when its batch starts too late.
-    pub async fn submit_by(&self, request: Req, deadline: Option<Instant>) -> Result<Resp, SubmitError> {
-        self.reserve_by(deadline)?.hand_over(request, deadline).await
+    /// As [`submit`](Self::submit), for a request of this weight and a response that nobody wants after `deadline`: refused at
+    /// once if it is not to be expected in time, and when its batch starts too late.
+    pub async fn submit_by(
+        &self,
+        request: Req,
+        weight: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Resp, SubmitError> {
+        self.reserve_by(weight, deadline)?.hand_over(request, deadline).await
     }
 
     /// Takes a place in the queue for a request that is still to be made: it will not be refused then. Refused if its
     /// response is not to be expected by `deadline`.
-    pub fn reserve_by(&self, deadline: Option<Instant>) -> Result<Place<Req, Resp>, SubmitError> {
-        let ahead = (self.queue.max_capacity() - self.queue.capacity()) / self.limits.max_batch;
+    pub fn reserve_by(
+        &self,
+        weight: usize,
+        deadline: Option<Instant>,
+    ) -> Result<Place<Req, Resp>, SubmitError> {
+        let ahead = self.waiting.load(Ordering::Relaxed) / self.limits.max_batch;
         // Whoever finds no full batch ahead goes with the next one: so there is always one that tells the pace.
         if ahead > 0 {
             let wait = self.pace.time_of(ahead, self.limits.in_flight);
@@ -119,7 +155,7 @@ where
             }
         }
         match self.queue.clone().try_reserve_owned() {
-            Ok(place) => Ok(Place { place }),
+            Ok(place) => Ok(Place { place, weight: Weight::add(weight, &self.waiting) }),
             Err(mpsc::error::TrySendError::Full(_)) => Err(SubmitError::QueueFull),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(SubmitError::Abandoned),
         }
@@ -130,6 +166,7 @@ where
 #[derive(Debug)]
 pub struct Place<Req, Resp> {
     place: mpsc::OwnedPermit<Waiting<Req, Resp>>,
+    weight: Weight,
 }
 
 impl<Req, Resp> Place<Req, Resp> {
@@ -141,7 +178,7 @@ impl<Req, Resp> Place<Req, Resp> {
     async fn hand_over(self, request: Req, deadline: Option<Instant>) -> Result<Resp, SubmitError> {
         let (reply, response) = oneshot::channel();
         let (since, span) = (Instant::now(), Span::current());
-        self.place.send(Waiting { request, reply, since, deadline, span });
+        self.place.send(Waiting { request, reply, weight: self.weight, since, deadline, span });
         response.await.unwrap_or(Err(SubmitError::Abandoned))
     }
 }
@@ -163,10 +200,11 @@ impl Dispatcher {
         Fut: Future<Output = Vec<Resp>> + Send + 'static,
     {
         let slots = Arc::new(Semaphore::new(self.limits.in_flight));
+        let mut next = None;
         loop {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
-            let mut taken = Vec::with_capacity(self.limits.max_batch.min(waiting.len().max(1)));
-            if waiting.recv_many(&mut taken, self.limits.max_batch).await == 0 {
+            let taken = take(&mut waiting, &mut next, self.limits.max_batch).await;
+            if taken.is_empty() {
                 return;
             }
             let taken = still_wanted(taken);
@@ -191,6 +229,31 @@ impl Dispatcher {
             tokio::spawn(batch.instrument(span));
         }
     }
+}
+
+/// Waits for a request, and takes those that wait behind it, up to this weight. The first that does not fit is the `next` one.
+/// Nothing: the last batcher has gone.
+async fn take<Req, Resp>(
+    waiting: &mut mpsc::Receiver<Waiting<Req, Resp>>,
+    next: &mut Option<Waiting<Req, Resp>>,
+    max_weight: usize,
+) -> Vec<Waiting<Req, Resp>> {
+    let first = match next.take() {
+        Some(first) => Some(first),
+        None => waiting.recv().await,
+    };
+    let mut taken = Vec::with_capacity((waiting.len() + 1).min(max_weight));
+    let mut weight = first.as_ref().map_or(0, |first| first.weight.weight);
+    taken.extend(first);
+    while let Ok(item) = waiting.try_recv() {
+        weight += item.weight.weight;
+        if weight > max_weight {
+            *next = Some(item);
+            break;
+        }
+        taken.push(item);
+    }
+    taken
 }
 
 /// What somebody still waits for. The others are refused: nothing is done for them.

@@ -1,7 +1,7 @@
 //! What a batcher promises, with batches that wait for a gate instead of a clock.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -116,7 +116,7 @@ async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
     let gated = gated(BatchLimits { queue: 2, ..LIMITS });
     let first = gated.submit(1);
     gated.until_batches(1).await;
-    let place = gated.batcher.reserve_by(None).unwrap();
+    let place = gated.batcher.reserve_by(1, None).unwrap();
     let waiting = gated.submit(2);
     gated.until_waiting(2).await;
     assert_eq!(gated.batcher.submit(3).await, Err(SubmitError::QueueFull));
@@ -162,11 +162,11 @@ async fn a_request_that_cannot_be_answered_by_its_deadline_is_refused_at_once() 
     let now = Instant::now();
     let in_time = now + Duration::from_hours(3);
     assert_eq!(
-        gated.batcher.submit_by(4, Some(now + Duration::from_mins(119))).await,
+        gated.batcher.submit_by(4, 1, Some(now + Duration::from_mins(119))).await,
         Err(SubmitError::QueueFull)
     );
     let batcher = gated.batcher.clone();
-    tasks.push(tokio::spawn(async move { batcher.submit_by(5, Some(in_time)).await }));
+    tasks.push(tokio::spawn(async move { batcher.submit_by(5, 1, Some(in_time)).await }));
     finish(gated, tasks).await;
 }
 
@@ -176,7 +176,7 @@ async fn nothing_is_done_for_a_request_whose_deadline_passed_while_it_waited() {
     let first = gated.submit(1);
     gated.until_batches(1).await;
     let (batcher, deadline) = (gated.batcher.clone(), Instant::now() + Duration::from_millis(1));
-    let late = tokio::spawn(async move { batcher.submit_by(2, Some(deadline)).await });
+    let late = tokio::spawn(async move { batcher.submit_by(2, 1, Some(deadline)).await });
     gated.until_waiting(1).await;
     let next = gated.submit(3);
     gated.until_waiting(2).await;
@@ -187,4 +187,39 @@ async fn nothing_is_done_for_a_request_whose_deadline_passed_while_it_waited() {
     assert_eq!(late.await.unwrap(), Err(SubmitError::QueueFull));
     assert_eq!((first.await.unwrap(), next.await.unwrap()), (Ok(2), Ok(6)));
     assert_eq!(*gated.batches.lock().unwrap(), vec![vec![1], vec![3]]);
+}
+
+#[tokio::test]
+async fn a_batch_weighs_no_more_than_it_may_and_what_weighs_more_goes_alone() {
+    let gated = gated(LIMITS);
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let mut tasks = Vec::new();
+    for (i, weight) in [5, 3, 1, 20, 8, 2].into_iter().enumerate() {
+        let (batcher, number) = (gated.batcher.clone(), 10 + i as u64);
+        tasks.push(tokio::spawn(async move { batcher.submit_by(number, weight, None).await }));
+        gated.until_waiting(i + 1).await;
+    }
+    gated.gate.add_permits(10);
+    assert!(first.await.unwrap().is_ok());
+    for task in tasks {
+        assert!(task.await.unwrap().is_ok());
+    }
+    assert_eq!(
+        *gated.batches.lock().unwrap(),
+        vec![vec![1], vec![10, 11], vec![12], vec![13], vec![14], vec![15]]
+    );
+    assert_eq!(gated.batcher.waiting.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test]
+async fn what_weighs_much_makes_the_queue_long_and_what_is_given_up_does_not() {
+    let gated = gated(BatchLimits { max_wait: Duration::from_mins(59), ..LIMITS });
+    gated.batcher.pace.took(Duration::from_hours(1));
+    let heavy = gated.batcher.reserve_by(8, None).unwrap();
+    assert_eq!(gated.batcher.submit(1).await, Err(SubmitError::QueueFull));
+    drop(heavy);
+    let light = gated.submit(1);
+    gated.gate.add_permits(1);
+    assert_eq!(light.await.unwrap(), Ok(2));
 }

@@ -30,8 +30,9 @@ use crate::{
     transitions::{self, Answer, Asked},
 };
 
-/// A batch grows while the one before it is under way; this bounds it, and with it the time that locks are held.
-const MAX_BATCH: usize = 512;
+/// A batch grows while the one before it is under way; this bounds it, and with it the time that it takes: lines of new
+/// bookings, or commands, or reads.
+const MAX_BATCH: usize = 1_000;
 /// What may wait for a batch; beyond it callers are refused at once.
 const QUEUE: usize = 4096;
 /// How long a call should wait for its batch; one that would wait longer is refused at once.
@@ -153,7 +154,7 @@ impl App {
         deadline: Option<Instant>,
     ) -> Result<Seen, Error> {
         // Before any units are taken: a place for the booking, and a database to record it in.
-        let place = self.creator.reserve_by(deadline)?;
+        let place = self.creator.reserve_by(new.lines.len(), deadline)?;
         if !self.health.is_up("database") {
             return Err(Error::Failed(Failure::Outage));
         }
@@ -235,7 +236,7 @@ impl App {
     /// Carries out one command, together with whatever else waits.
     pub async fn command(&self, id: BookingId, command: Command) -> Result<Seen, Error> {
         let asked = Asked { booking_id: id, command: command.clone() };
-        match self.changer.submit_by(asked, caller_waits_until()).await?.map_err(Error::Failed)? {
+        match self.changer.submit_by(asked, 1, caller_waits_until()).await?.map_err(Error::Failed)? {
             Answer::Booking(seen, Ok(_)) => Ok(*seen),
             Answer::Booking(_, Err(refusal)) => Err(refused(id, &command, refusal)),
             Answer::NotFound => Err(Error::NotFound(id)),
@@ -244,7 +245,7 @@ impl App {
 
     /// Reads one booking, together with whatever else is asked for.
     pub async fn get(&self, id: BookingId) -> Result<Seen, Error> {
-        let found = self.reader.submit_by(id, caller_waits_until()).await?.map_err(Error::Failed)?;
+        let found = self.reader.submit_by(id, 1, caller_waits_until()).await?.map_err(Error::Failed)?;
         found.ok_or(Error::NotFound(id))
     }
 
@@ -260,7 +261,8 @@ impl App {
     }
 
     async fn place(&self, wanted: Wanted, deadline: Option<Instant>) -> Result<Placement, Error> {
-        self.placer.submit_by(wanted, deadline).await?.map_err(Error::Failed)
+        let lines = wanted.items.len();
+        self.placer.submit_by(wanted, lines, deadline).await?.map_err(Error::Failed)
     }
 }
 

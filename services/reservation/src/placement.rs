@@ -40,35 +40,15 @@ pub(crate) enum Placement {
     Refused(RefusedHold),
 }
 
-/// The most lines in one call: bounds its size, and the transaction that it becomes.
-const MAX_LINES: usize = 2_000;
-
-/// Places the holds; those that fail, fail with all that go in the same call.
+/// Places the holds; when the call fails, they all do.
 pub(crate) async fn place(
     catalog: &HoldServiceClient<Channel>,
     wanted: &[Wanted],
 ) -> Vec<Result<Placement, Failure>> {
-    let mut placements = Vec::with_capacity(wanted.len());
-    let mut rest = wanted;
-    while !rest.is_empty() {
-        let (call, later) = rest.split_at(fitting(rest));
-        match place_call(catalog.clone(), call).await {
-            Ok(placed) => placements.extend(placed.into_iter().map(Ok)),
-            Err(failure) => placements.extend(call.iter().map(|_| Err(failure))),
-        }
-        rest = later;
+    match place_call(catalog.clone(), wanted).await {
+        Ok(placements) => placements.into_iter().map(Ok).collect(),
+        Err(failure) => wanted.iter().map(|_| Err(failure)).collect(),
     }
-    placements
-}
-
-/// How many of these holds go in one call; at least one.
-fn fitting(wanted: &[Wanted]) -> usize {
-    let mut lines = 0;
-    let fits = wanted.iter().take_while(|wanted| {
-        lines += wanted.items.len();
-        lines <= MAX_LINES
-    });
-    fits.count().max(1)
 }
 
 /// Places the holds in one call. When it fails nobody knows what was placed: nothing is compensated, the sweep asks
@@ -143,29 +123,5 @@ fn failure(status: &Status) -> Failure {
             tracing::error!(?code, message = status.message(), "the catalog failed");
             Failure::Defect
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wanted(lines: usize) -> Wanted {
-        let seat = |n: usize| Item::Seat { seat_map_id: uuid::Uuid::nil(), label: n.to_string() };
-        Wanted {
-            booking_id: BookingId::generate(),
-            attempt: Attempt::FIRST,
-            items: (0..lines).map(seat).collect(),
-            asked_ttl_ms: None,
-        }
-    }
-
-    #[test]
-    fn a_call_has_as_many_holds_as_its_lines_allow() {
-        let many: Vec<_> = (0..512).map(|_| wanted(1)).collect();
-        assert_eq!(fitting(&many), 512);
-        let wide: Vec<_> = (0..512).map(|_| wanted(100)).collect();
-        assert_eq!(fitting(&wide), MAX_LINES / 100);
-        assert_eq!(fitting(&[wanted(MAX_LINES + 1), wanted(1)]), 1);
     }
 }
