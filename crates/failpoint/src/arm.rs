@@ -146,14 +146,14 @@ mod tests {
         ];
         assert_eq!(read, Ok(wanted.to_vec()));
         assert_eq!(
-            parse(Program::Catalog, "place.locked=error"),
-            Ok(vec![(Step::PlaceLocked, Action::Error { times: 1 })])
+            parse(Program::Catalog, "place.decided=error"),
+            Ok(vec![(Step::PlaceDecided, Action::Error { times: 1 })])
         );
     }
 
     #[test]
     fn what_does_not_exist_or_lives_in_another_program_is_refused() {
-        for name in ["no.such.step", "place.locked", ""] {
+        for name in ["no.such.step", "place.decided", ""] {
             let refused = parse(Program::Expirer, &format!("{name}=abort"));
             let program = Program::Expirer;
             assert_eq!(refused, Err(ArmError::NoSuchStep { program, name: name.to_owned() }));
@@ -163,12 +163,12 @@ mod tests {
     #[test]
     fn what_nobody_understands_is_refused() {
         for part in [
-            "place.locked",
-            "place.locked=",
-            "place.locked=panic",
-            "place.locked=error:often",
-            "place.locked=delay",
-            "place.locked=abort:2",
+            "place.decided",
+            "place.decided=",
+            "place.decided=panic",
+            "place.decided=error:often",
+            "place.decided=delay",
+            "place.decided=abort:2",
         ] {
             assert_eq!(parse(Program::Catalog, part), Err(ArmError::Malformed(part.to_owned())));
         }

@@ -56,12 +56,9 @@ macro_rules! steps {
 }
 
 steps! {
-    // Holds are placed: one transaction of the catalog.
-    PlaceLocked "place.locked" in Catalog: "Products and seats are locked; nothing is written.";
-    PlaceProductsTaken "place.products_taken" in Catalog: "Units of products are counted as held.";
-    PlaceSeatsTaken "place.seats_taken" in Catalog: "Seats are held.";
-    PlaceRecorded "place.recorded" in Catalog: "The holds are inserted; COMMIT has not been sent.";
-    PlaceCommitted "place.committed" in Catalog: "COMMIT was acknowledged; the caller has not heard.";
+    // Holds are placed: one statement of the catalog.
+    PlaceDecided "place.decided" in Catalog: "It is decided who gets what; nothing is locked or written.";
+    PlaceRecorded "place.recorded" in Catalog: "The holds and all that they took are committed; the caller has not heard.";
     // Holds are settled: one transaction of the catalog.
     SettleLocked "settle.locked" in Catalog: "The holds are locked; nothing is written.";
     SettleRecorded "settle.recorded" in Catalog: "The holds are COMMITTED or RELEASED; their units are not counted yet.";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{connect::open, witness};
+use crate::{config::READING_TABLES, connect::open, witness};
 
 /// Every statement in it sees the database as it is at the first one, and none can change it.
 const BEGIN: &str = "begin isolation level repeatable read, read only";
@@ -52,9 +52,12 @@ impl Turn {
     pub async fn snapshot(&mut self) -> sqlx::Result<&mut PgConnection> {
         let options = self.pool.connect_options();
         let kept = self.slot.take().filter(|(opened_with, _)| Arc::ptr_eq(opened_with, &options));
-        let mut connection = match kept {
-            Some((_, connection)) => connection,
-            None => open(&options).await?,
+        let mut connection = if let Some((_, connection)) = kept {
+            connection
+        } else {
+            let mut connection = open(&options).await?;
+            sqlx::raw_sql(READING_TABLES).execute(&mut connection).await?;
+            connection
         };
         if witness::is_wanted(&options) {
             witness::check(&mut connection).await?;

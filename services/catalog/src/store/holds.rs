@@ -13,7 +13,7 @@ use crate::{
 
 /// One element of `holds.lines`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct LineRow {
+pub(super) struct LineRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     product_id: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,13 +61,13 @@ impl LineRow {
 }
 
 /// A hold as it is read.
-struct Row {
-    booking_id: Uuid,
-    attempt: i32,
-    state: String,
-    lines: Json<Vec<LineRow>>,
-    currency: String,
-    hold_ttl_ms: i64,
+pub(super) struct Row {
+    pub(super) booking_id: Uuid,
+    pub(super) attempt: i32,
+    pub(super) state: String,
+    pub(super) lines: Json<Vec<LineRow>>,
+    pub(super) currency: String,
+    pub(super) hold_ttl_ms: i64,
 }
 
 impl TryFrom<Row> for Hold {
@@ -88,25 +88,8 @@ impl TryFrom<Row> for Hold {
 }
 
 /// The columns that name holds.
-fn columns<'a>(keys: impl Iterator<Item = &'a HoldKey>) -> (Vec<Uuid>, Vec<i32>) {
+pub(super) fn columns<'a>(keys: impl Iterator<Item = &'a HoldKey>) -> (Vec<Uuid>, Vec<i32>) {
     keys.map(|key| (key.booking_id.as_uuid(), key.attempt)).unzip()
-}
-
-/// The holds that are there under these keys.
-pub async fn find(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<HoldKey, Hold>, Error> {
-    let (booking_ids, attempts) = columns(keys.iter());
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Vec<LineRow>>", h.currency,
-                  h.hold_ttl_ms
-           from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
-           join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt"#,
-        &booking_ids,
-        &attempts
-    )
-    .fetch_all(conn)
-    .await?;
-    by_key(rows)
 }
 
 /// Locks the holds that are there under these keys, in the order of their keys so that two batches never wait for each
@@ -115,48 +98,17 @@ pub async fn lock(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<H
     let (booking_ids, attempts) = columns(keys.iter());
     let rows = sqlx::query_as!(
         Row,
-        r#"select booking_id, attempt, state, lines as "lines: Json<Vec<LineRow>>", currency, hold_ttl_ms
-           from holds
-           where (booking_id, attempt) in (select * from unnest($1::uuid[], $2::int[]))
-           order by booking_id, attempt
-           for update"#,
+        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Vec<LineRow>>", h.currency, h.hold_ttl_ms
+           from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
+           join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
+           order by h.booking_id, h.attempt
+           for update of h"#,
         &booking_ids,
         &attempts
     )
     .fetch_all(conn)
     .await?;
-    by_key(rows)
-}
-
-fn by_key(rows: Vec<Row>) -> Result<HashMap<HoldKey, Hold>, Error> {
     rows.into_iter().map(|row| Hold::try_from(row).map(|hold| (hold.key, hold))).collect()
-}
-
-/// Stores new holds, to be reviewed when their time is up and `grace_ms` has passed. A key that is there already is a
-/// conflict of two units of work: one of them has to start again.
-pub async fn insert(conn: &mut PgConnection, holds: &[Hold], grace_ms: i64) -> Result<(), Error> {
-    let (booking_ids, attempts) = columns(holds.iter().map(|hold| &hold.key));
-    let lines: Vec<Json<Vec<LineRow>>> =
-        holds.iter().map(|hold| Json(hold.lines.iter().map(LineRow::from).collect())).collect();
-    let currencies: Vec<&str> = holds.iter().map(|hold| hold.currency.as_str()).collect();
-    let ttls: Vec<i64> = holds.iter().map(|hold| hold.hold_ttl_ms).collect();
-    sqlx::query!(
-        "insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at)
-         select booking_id, attempt, 'ACTIVE', lines, currency, hold_ttl_ms,
-                now() + (hold_ttl_ms + $6) * interval '1 millisecond'
-         from unnest($1::uuid[], $2::int[], $3::jsonb[], $4::text[], $5::bigint[])
-              as h (booking_id, attempt, lines, currency, hold_ttl_ms)
-         order by booking_id, attempt",
-        &booking_ids,
-        &attempts,
-        &lines as _,
-        &currencies as _,
-        &ttls,
-        grace_ms
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
 }
 
 /// Moves locked holds on to COMMITTED or RELEASED.

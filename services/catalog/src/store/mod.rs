@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod holds;
+pub mod place;
 pub mod products;
 pub mod seat_maps;
 pub mod seats;

@@ -5,6 +5,7 @@
 
 mod app;
 mod overdue_holds;
+mod placing;
 mod product_deletion;
 mod product_pages;
 mod products;
