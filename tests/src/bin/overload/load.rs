@@ -1,4 +1,4 @@
-//! Customers who hold one unit: in closed loops, each waiting for an answer before the next call, or at a rate.
+//! Customers who hold units: in closed loops, each waiting for an answer before the next call, or at a rate.
 
 #![expect(clippy::cast_precision_loss, reason = "counts far below 2^52")]
 
@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use proto::{catalog::Product, reservation::CreateBookingRequest};
+use proto::{
+    catalog::Product,
+    reservation::{CreateBookingRequest, Line},
+};
 use system_tests::{World, fresh_id, units};
 use tokio::{
     task::JoinSet,
@@ -30,22 +33,28 @@ const TICK: Duration = Duration::from_millis(2);
 #[derive(Clone)]
 pub(crate) struct Calls {
     worlds: Arc<[World]>,
-    products: Arc<[Product]>,
+    lines: Arc<[Vec<Line>]>,
     next: Arc<AtomicUsize>,
 }
 
 impl Calls {
-    pub(crate) fn new(worlds: Vec<World>, products: Vec<Product>) -> Self {
-        Self { worlds: worlds.into(), products: products.into(), next: Arc::default() }
+    /// Bookings of so many lines, which begin with one product after the other.
+    pub(crate) fn new(worlds: Vec<World>, products: &[Product], lines: usize) -> Self {
+        let of = |first: usize| {
+            let products = products.iter().cycle().skip(first).take(lines);
+            products.map(|product| units(product, 1)).collect()
+        };
+        let lines = (0..products.len()).map(of).collect();
+        Self { worlds: worlds.into(), lines, next: Arc::default() }
     }
 
-    /// Holds one unit of the next product over the next connection: the code, and how long it took.
+    /// Holds one unit for each line over the next connection: the code, and how long it took.
     async fn call(&self) -> (Code, Duration) {
         let n = self.next.fetch_add(1, Ordering::Relaxed);
         let mut request = Request::new(CreateBookingRequest {
             booking_id: fresh_id(),
             customer_id: format!("customer-{}", n % 10_000),
-            lines: vec![units(&self.products[n % self.products.len()], 1)],
+            lines: self.lines[n % self.lines.len()].clone(),
             hold: true,
             hold_ttl: None,
         });
@@ -160,13 +169,33 @@ impl Tally {
         self.times(Code::ResourceExhausted)
     }
 
+    /// How many calls had an answer that nobody should get.
+    pub(crate) fn defects(&self) -> usize {
+        let fine =
+            [Code::Ok, Code::ResourceExhausted, Code::Cancelled, Code::DeadlineExceeded].map(i32::from);
+        self.micros.iter().filter(|(code, _)| !fine.contains(code)).map(|(_, all)| all.len()).sum()
+    }
+
+    /// The part of the calls that had no answer in time.
+    pub(crate) fn timed_out(&self) -> f64 {
+        let late = self.count(Code::Cancelled) + self.count(Code::DeadlineExceeded);
+        late as f64 / self.micros.values().map(Vec::len).sum::<usize>().max(1) as f64
+    }
+
+    /// How long 99 of 100 refusals took at most.
+    pub(crate) fn slowest_refusals(&self) -> Duration {
+        self.percentile(Code::ResourceExhausted, 99)
+    }
+
     fn times(&self, code: Code) -> String {
+        let millis = |percent| self.percentile(code, percent).as_secs_f64() * 1_000.0;
+        format!("{} answers, p50 {:.1} ms, p99 {:.1} ms", self.count(code), millis(50), millis(99))
+    }
+
+    fn percentile(&self, code: Code, percent: usize) -> Duration {
         let mut sorted = self.micros.get(&code.into()).cloned().unwrap_or_default();
         sorted.sort_unstable();
-        let at = |percent: usize| {
-            let micros = sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
-            f64::from(micros.copied().unwrap_or_default()) / 1_000.0
-        };
-        format!("{} answers, p50 {:.1} ms, p99 {:.1} ms", sorted.len(), at(50), at(99))
+        let micros = sorted.get((sorted.len() * percent / 100).min(sorted.len().saturating_sub(1)));
+        Duration::from_micros(micros.copied().unwrap_or_default().into())
     }
 }
