@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    error::Error as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -20,7 +21,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval},
 };
-use tonic::{Code, Request};
+use tonic::{Code, Request, Status};
 
 /// What a customer waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -62,7 +63,16 @@ impl Calls {
         let mut bookings = self.worlds[n % self.worlds.len()].bookings.clone();
         let start = Instant::now();
         let answer = bookings.create_booking(request).await;
-        (answer.map_or_else(|status| status.code(), |_| Code::Ok), start.elapsed())
+        (answer.map_or_else(|status| code(&status), |_| Code::Ok), start.elapsed())
+    }
+}
+
+/// What the caller was told: UNAVAILABLE if nobody answered. A connection on which a thousand calls ran out of time is given up
+/// by the client's HTTP/2 (h2, `max_local_error_reset_streams`), and tonic calls that UNKNOWN.
+fn code(status: &Status) -> Code {
+    match status.code() {
+        Code::Unknown if status.source().is_some() => Code::Unavailable,
+        code => code,
     }
 }
 
@@ -178,7 +188,8 @@ impl Tally {
 
     /// The part of the calls that had no answer in time.
     pub(crate) fn timed_out(&self) -> f64 {
-        let late = self.count(Code::Cancelled) + self.count(Code::DeadlineExceeded);
+        let late = [Code::Cancelled, Code::DeadlineExceeded, Code::Unavailable].map(|code| self.count(code));
+        let late: usize = late.iter().sum();
         late as f64 / self.micros.values().map(Vec::len).sum::<usize>().max(1) as f64
     }
 

@@ -40,7 +40,7 @@ pub(crate) fn broken_rules(seen: &Observed<'_>) -> Vec<String> {
         }
     };
     let defects = seen.tally.defects();
-    rule(defects == 0, format!("{defects} answers were neither success nor refusal nor out of time"));
+    rule(defects == 0, format!("{defects} calls were answered neither with success nor with a refusal"));
     for (name, mib, limit) in [
         ("catalog", seen.catalog_mib, CATALOG_MIB),
         ("reservation", seen.reservation_mib, RESERVATION_MIB),
