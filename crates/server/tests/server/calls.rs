@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use tokio::net::TcpListener;
-use tonic::{Code, Request};
+use server::Channel;
+use tokio::{net::TcpListener, task::JoinHandle};
+use tonic::{Code, Request, Status};
 use tonic_health::pb::health_check_response::ServingStatus;
 
-use crate::running::{MAX_CALLS, PATIENCE, call, check, end, get, start};
+use crate::running::{MAX_CALLS, PATIENCE, Running, call, check, end, get, start};
 
 #[tokio::test]
 async fn a_call_ends_with_its_deadline() {
@@ -98,15 +99,21 @@ async fn a_service_that_is_away_is_unavailable() {
     assert_eq!(error.code(), Code::Unavailable);
 }
 
-#[tokio::test]
-async fn one_call_too_many_is_refused_at_once_and_the_services_and_health_are_not() {
-    let running = start().await;
-    let channel = server::channel(&running.url, PATIENCE).unwrap();
+/// Calls that wait until the server is told to answer; there is no place for another.
+async fn as_many_as_it_takes(running: &Running, channel: &Channel) -> Vec<JoinHandle<Result<(), Status>>> {
     let mut waiting = Vec::new();
     for _ in 0..MAX_CALLS {
         waiting.push(tokio::spawn(call(channel.clone(), "/test.Test/Wait", None)));
         running.arrived.notified().await;
     }
+    waiting
+}
+
+#[tokio::test]
+async fn one_call_too_many_is_refused_at_once_and_the_services_and_health_are_not() {
+    let running = start().await;
+    let channel = server::channel(&running.url, PATIENCE).unwrap();
+    let waiting = as_many_as_it_takes(&running, &channel).await;
     let refused = call(channel.clone(), "/test.Test/Wait", None).await.unwrap_err();
     assert_eq!((refused.code(), &*api::reason_of(&refused)), (Code::ResourceExhausted, "OVERLOADED"));
     assert!(api::retry_delay_of(&refused).is_some());
@@ -147,11 +154,7 @@ async fn calls_go_to_another_replica_when_one_is_gone() {
 async fn thousands_of_refusals_do_not_cost_a_client_its_connection() {
     let running = start().await;
     let channel = server::channel(&running.url, PATIENCE).unwrap();
-    let mut waiting = Vec::new();
-    for _ in 0..MAX_CALLS {
-        waiting.push(tokio::spawn(call(channel.clone(), "/test.Test/Wait", None)));
-        running.arrived.notified().await;
-    }
+    let waiting = as_many_as_it_takes(&running, &channel).await;
     let callers = (0..200).map(|_| {
         let channel = channel.clone();
         tokio::spawn(async move {
