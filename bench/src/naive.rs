@@ -72,7 +72,7 @@ impl<'a> Naive<'a> {
     }
 
     /// Makes the tables anew. A row that many wait for is not cleaned up as long as they do, so it gets slower and slower: each
-    /// measurement has the best that raw SQL can do.
+    /// measurement begins with a table without dead rows.
     fn refresh(&self) -> Result<()> {
         let fill = format!(
             "insert into products (product_id, on_hand) select n, 1000000000 from generate_series(1, {}) n",

@@ -17,7 +17,7 @@ use crate::{
     store::{self, holds, place::Asked, shelf},
 };
 
-/// How often a batch starts again whose key another batch inserted meanwhile.
+/// How often a batch is tried that others were quicker than, the first time without locks.
 const ATTEMPTS: usize = 3;
 
 /// Places the holds with one statement; each has its own outcome. `grace_ms` after their time the sweep asks for a verdict on
@@ -27,30 +27,48 @@ pub async fn place(
     grace_ms: i64,
     requests: &[PlaceRequest],
 ) -> Result<Vec<place::Outcome>, Error> {
-    let batch = Place { grace_ms, requests };
+    let mut batch = Place { grace_ms, requests, locks: false };
     let mut attempt = 1;
     loop {
-        match postgres::autocommit(pool, &batch).await {
-            Err(Error::Database(error)) if attempt < ATTEMPTS && postgres::violates(&error, "holds_pkey") => {
+        let outcomes = if batch.locks {
+            postgres::transact(pool, &batch).await
+        } else {
+            postgres::autocommit(pool, &batch).await
+        };
+        match outcomes {
+            Err(Error::Database(error)) if attempt < ATTEMPTS && lost(&error) => {
                 attempt += 1;
+                batch.locks = true;
             }
             outcomes => return outcomes,
         }
     }
 }
 
+/// Whether others were quicker: with what it wants, however often it looked again, or with one of its keys.
+fn lost(error: &sqlx::Error) -> bool {
+    postgres::is_conflict(error) || postgres::violates(error, "holds_pkey")
+}
+
 struct Place<'a> {
     grace_ms: i64,
     requests: &'a [PlaceRequest],
+    /// Whether it locks what it wants before it looks, so that nobody can be quicker: in a transaction.
+    locks: bool,
 }
 
-/// Looks, without locks, and takes what it decided, all or nothing: when another was quicker it begins anew.
+/// Looks and takes what it decided, all or nothing: when another was quicker it begins anew.
 impl UnitOfWork for Place<'_> {
     type Output = Vec<place::Outcome>;
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let found = store::place::look(conn, &asked(self.requests)).await?;
+        let asked = asked(self.requests);
+        if self.locks {
+            store::place::lock_products(conn, &asked).await?;
+            store::place::lock_seats(conn, &asked).await?;
+        }
+        let found = store::place::look(conn, &asked).await?;
         let place::Decision { outcomes, writes } = place::decide(found, self.requests);
         reach(Step::PlaceDecided).await?;
         if !writes.holds.is_empty() {
@@ -61,7 +79,7 @@ impl UnitOfWork for Place<'_> {
     }
 }
 
-/// What a batch asks about: nothing twice.
+/// What a batch asks about: no product and no seat twice.
 fn asked(requests: &[PlaceRequest]) -> Asked<'_> {
     let keys = requests.iter().map(|request| request.key).collect();
     let (mut products, mut seats) = (BTreeSet::new(), BTreeSet::new());

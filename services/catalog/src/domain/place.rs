@@ -32,7 +32,7 @@ pub struct Terms {
     pub hold_ttl_ms: i64,
 }
 
-/// A product as it stands under its lock.
+/// A product as it stands.
 #[derive(Clone, Debug)]
 pub struct ProductOnSale {
     /// Units that can be held.
@@ -52,7 +52,7 @@ pub enum SeatOnSale {
     Blocked,
 }
 
-/// What the batch asks about, as it stands under its locks.
+/// What the batch asks about, as it stands in one instant.
 #[derive(Clone, Debug, Default)]
 pub struct Shelf {
     /// The products that exist.

@@ -1,6 +1,7 @@
 //! The hot statements: one that sees all that a batch of holds asks about, and one that takes all that was decided.
 //!
-//! The first locks nothing; the second takes everything or fails as a conflict, and locks for no longer than it runs.
+//! The first locks nothing; the second takes everything or fails as a conflict, and locks for no longer than it runs. Who has
+//! failed too often locks first.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +27,34 @@ pub struct Asked<'a> {
     pub products: Vec<Uuid>,
     /// The seats, each once.
     pub seats: Vec<&'a SeatKey>,
+}
+
+/// Locks the products that a batch asks about, in the order of their ids.
+pub async fn lock_products(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "select product_id from products where product_id = any($1) order by product_id for update",
+        &asked.products
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
+/// Locks the seats that a batch asks about, in the order of their keys; to be called behind [`lock_products`].
+pub async fn lock_seats(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<(), Error> {
+    let (maps, labels) = seat_columns(asked.seats.iter().copied());
+    sqlx::query_scalar!(
+        "select s.label
+         from unnest($1::uuid[], $2::text[]) as a (seat_map_id, label)
+         join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label
+         order by s.seat_map_id, s.label
+         for update of s",
+        &maps,
+        &labels as _
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
 }
 
 /// A row of the shelf: a hold, a product, or a seat, or else a map without the seat. What it is not is null.
@@ -128,8 +157,8 @@ fn seat_state(text: &str) -> Option<SeatOnSale> {
 
 /// Takes units and seats, and stores the holds that have them, to be reviewed when their time is up and `grace_ms` has passed.
 /// All of it, or it fails: as a conflict if somebody took or removed something since it was seen, by `holds_pkey` if a hold is
-/// there already. Rows are locked in the order of their keys, products before seats, so that two batches never wait for each
-/// other.
+/// there already. Rows are locked in the order of their keys, products before seats, so that two batches do not wait for each
+/// other for what they take. A repeat whose hold is being settled at this moment may, and begins anew.
 pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Result<(), Error> {
     let (products, units) = product_columns(&writes.products);
     let (maps, labels) = seat_columns(writes.seats.keys());

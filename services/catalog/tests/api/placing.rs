@@ -117,3 +117,26 @@ async fn batches_that_race_for_the_last_units_and_seats_take_each_of_them_once(p
     assert_eq!((meal.held, meal.available), (20, 0));
     app.stop().await;
 }
+
+/// As if others were quicker each time that it looks without locks.
+#[sqlx::test(migrator = "catalog::MIGRATOR")]
+async fn a_batch_that_loses_again_and_again_locks_what_it_wants_and_gets_it(pool: PgPool) {
+    let mut app = App::start(&pool).await;
+    let meal = app.product(5).await.product_id;
+    let flight = app.seat_map(&["12A"]).await.seat_map_id;
+    let lose_five_times = "
+        create sequence takes;
+        create or replace function take_all(taken bigint, wanted bigint) returns void language plpgsql as $$
+        begin
+            if nextval('takes') <= 5 then
+                raise exception 'another was quicker' using errcode = 'serialization_failure';
+            end if;
+        end $$";
+    sqlx::raw_sql(lose_five_times).execute(&pool).await.unwrap();
+    let items = vec![units(meal.parse().unwrap(), 2), Item::Seat(seat(flight.parse().unwrap(), "12A"))];
+    let outcomes = holds::place(&pool, GRACE_MS, &[request(items)]).await.unwrap();
+    assert!(matches!(outcomes[0], Outcome::Placed(_)));
+    let takes: i64 = sqlx::query_scalar("select last_value from takes").fetch_one(&pool).await.unwrap();
+    assert_eq!((takes, app.get_product(&meal).await.held), (6, 2));
+    app.stop().await;
+}
