@@ -149,7 +149,8 @@ pub async fn review_later(conn: &mut PgConnection, reviews: &BTreeMap<HoldKey, i
     expect_rows("holds", written, reviews.len())
 }
 
-/// ACTIVE holds whose review time has passed, the most overdue first, behind this one.
+/// ACTIVE holds whose review time has passed, the most overdue first, behind this one. The clock is read once: so the index ends
+/// where it stands.
 pub async fn list_overdue(
     conn: &mut PgConnection,
     after: OverdueHold,
@@ -157,7 +158,7 @@ pub async fn list_overdue(
 ) -> Result<Vec<OverdueHold>, Error> {
     let rows = sqlx::query!(
         r#"select booking_id, attempt, review_at as "review_at!" from holds
-         where review_at <= clock_timestamp() and (review_at, booking_id, attempt) > ($1, $2, $3)
+         where review_at <= (select clock_timestamp()) and (review_at, booking_id, attempt) > ($1, $2, $3)
          order by review_at, booking_id, attempt
          limit $4"#,
         after.review_at,

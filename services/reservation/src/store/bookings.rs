@@ -128,7 +128,7 @@ pub async fn find_refunds(conn: &mut PgConnection, refund_ids: &[Uuid]) -> Resul
 pub async fn list_abandoned_drafts(conn: &mut PgConnection, limit: i64) -> Result<Vec<BookingId>, Error> {
     let ids = sqlx::query_scalar!(
         "select booking_id from bookings
-         where draft_expires_at <= clock_timestamp()
+         where draft_expires_at <= (select clock_timestamp())
          order by draft_expires_at
          limit $1",
         limit

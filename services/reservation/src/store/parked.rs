@@ -69,16 +69,14 @@ async fn delete(conn: &mut PgConnection, outbox_id: i64) -> Result<(), Error> {
 /// monotone, and the catalog leaves a hold RELEASED.
 pub async fn give_back(conn: &mut PgConnection, kind: Kind, parked_for: Duration) -> Result<u64, Error> {
     let done = sqlx::query!(
-        "with back as (
-             delete from outbox_parked
-             where outbox_id in (
-                 select outbox_id from outbox_parked
-                 where kind = $1 and parked_at <= clock_timestamp() - make_interval(secs => $2)
-                 order by parked_at, outbox_id
-                 limit $3
-                 for update skip locked
-             )
-             returning *
+        "with rested as materialized (
+             select outbox_id from outbox_parked
+             where kind = $1 and parked_at <= clock_timestamp() - make_interval(secs => $2)
+             order by parked_at, outbox_id
+             limit $3
+             for update skip locked
+         ), back as (
+             delete from outbox_parked p using rested r where p.outbox_id = r.outbox_id returning p.*
          )
          insert into outbox (kind, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent,
                              created_at)
