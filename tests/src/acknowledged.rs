@@ -1,6 +1,6 @@
 //! What customers were told, and whether it was true.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, error::Error as _, time::Duration};
 
 use api::reason_of;
 use proto::reservation::Booking;
@@ -58,7 +58,8 @@ pub fn passes(status: &Status) -> bool {
         Code::Unavailable | Code::DeadlineExceeded | Code::ResourceExhausted => true,
         // How tonic's client reports a connection that broke, and its own timeout.
         Code::Cancelled | Code::Unknown => reason_of(status).is_empty(),
-        _ => false,
+        // And one that was closed in the moment of the call: INTERNAL. What a service sent has no source.
+        _ => status.source().is_some(),
     }
 }
 
