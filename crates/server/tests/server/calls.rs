@@ -148,28 +148,3 @@ async fn calls_go_to_another_replica_when_one_is_gone() {
     end(second).await;
     assert_eq!(call(channel, "/test.Test/Wait", None).await.unwrap_err().code(), Code::Unavailable);
 }
-
-/// Who is refused has often not sent the whole request yet: what comes late does not count against its connection.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_of_refusals_do_not_cost_a_client_its_connection() {
-    let running = start().await;
-    let channel = server::channel(&running.url, PATIENCE).unwrap();
-    let waiting = as_many_as_it_takes(&running, &channel).await;
-    let callers = (0..200).map(|_| {
-        let channel = channel.clone();
-        tokio::spawn(async move {
-            for _ in 0..100 {
-                let refused = call(channel.clone(), "/test.Test/Wait", None).await.unwrap_err();
-                assert_eq!(refused.code(), Code::ResourceExhausted, "{refused:?}");
-            }
-        })
-    });
-    for caller in callers.collect::<Vec<_>>() {
-        caller.await.unwrap();
-    }
-    running.answer.send_replace(true);
-    for call in waiting {
-        call.await.unwrap().unwrap();
-    }
-    end(running).await;
-}
