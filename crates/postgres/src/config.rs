@@ -30,7 +30,7 @@ pub struct DatabaseConfig {
 /// notices a client that is gone, whose locks would stand in the way.
 ///
 /// Every statement names rows by an index and is prepared once. The planner would choose scans and hash joins while tables
-/// are small, and keep to them until somebody analyses the table that has grown meanwhile: seen as a third of the database's
+/// are small, and keep to them until somebody analyses the table that has grown meanwhile: seen as half of the database's
 /// time in the first minute of a sale. So it may not.
 const SERVING: [(&str, &str); 10] = [
     ("statement_timeout", "5000"),

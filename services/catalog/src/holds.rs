@@ -20,8 +20,8 @@ use crate::{
 /// How often a batch is tried that others were quicker than, the first time without locks.
 const ATTEMPTS: usize = 3;
 
-/// Places the holds with one statement; each has its own outcome. `grace_ms` after their time the sweep asks for a verdict on
-/// those that nobody settled.
+/// Places the holds with one statement, or, where others are quicker again and again, in a transaction that locks first; each
+/// has its own outcome. `grace_ms` after their time the sweep asks for a verdict on those that nobody settled.
 pub async fn place(
     pool: &PgPool,
     grace_ms: i64,
