@@ -99,7 +99,7 @@ impl Protocol {
         (placement, !decision.writes.holds.is_empty())
     }
 
-    /// What the transaction sees under its locks.
+    /// What the batch sees: what it takes is guarded, so the two are one step.
     fn shelf(&self, state: &State, booking: u8, attempt: u8) -> Shelf {
         let terms =
             Terms { price_minor: 1, currency: String::new(), hold_ttl_ms: self.bounds.times.hold.into() };
