@@ -17,7 +17,7 @@ mod witness;
 
 pub use aside::{Aside, Turn};
 pub use boot::boot;
-pub use config::DatabaseConfig;
+pub use config::{DatabaseConfig, SERVING};
 pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};
 pub use migrate::{await_schema, migrate};
