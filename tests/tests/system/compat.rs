@@ -12,7 +12,7 @@ use system_tests::{
 use tokio::task::block_in_place;
 use tonic::Request;
 
-fn migrator(schema: Schema) -> &'static Migrator {
+pub(crate) fn migrator(schema: Schema) -> &'static Migrator {
     match schema {
         Schema::Catalog => &CATALOG_MIGRATOR,
         Schema::Reservation => &RESERVATION_MIGRATOR,
@@ -20,7 +20,7 @@ fn migrator(schema: Schema) -> &'static Migrator {
 }
 
 /// A database of its own with the first `count` migrations.
-async fn scratch(stack: &Stack, schema: Schema, count: usize) -> PgConnection {
+pub(crate) async fn scratch(stack: &Stack, schema: Schema, count: usize) -> PgConnection {
     let name = format!("compat_{}", uuid::Uuid::new_v4().simple());
     block_in_place(|| stack.postgres().create_database(&name).expect("it is created"));
     let mut conn = PgConnection::connect(&stack.postgres().url(&name)).await.expect("it is there");

@@ -37,6 +37,7 @@ mod overload;
 mod paging;
 mod parked_promises;
 mod payments;
+mod plans;
 mod poison;
 mod races;
 mod races_with_time;
