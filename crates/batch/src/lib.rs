@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use tracing::{Instrument as _, Span};
 
 use crate::{metrics::Metrics, pace::Pace};
@@ -31,6 +31,9 @@ pub struct BatchLimits {
     pub queue: usize,
     /// The most batches that run at the same time.
     pub in_flight: usize,
+    /// The weight that must wait for a batch to begin beside another one. Many small batches cost more than few large ones, and
+    /// a batch that runs already will soon make room for all that wait.
+    pub beside: usize,
     /// The longest that a request should wait for its batch; one that would wait longer is refused at once.
     pub max_wait: Duration,
 }
@@ -81,14 +84,20 @@ impl Drop for Weight {
 pub struct Batcher<Req, Resp> {
     queue: mpsc::Sender<Waiting<Req, Resp>>,
     waiting: Arc<AtomicUsize>,
+    enough: Arc<Notify>,
     limits: BatchLimits,
     pace: Arc<Pace>,
 }
 
 impl<Req, Resp> Clone for Batcher<Req, Resp> {
     fn clone(&self) -> Self {
-        let (waiting, pace) = (Arc::clone(&self.waiting), Arc::clone(&self.pace));
-        Self { queue: self.queue.clone(), waiting, limits: self.limits, pace }
+        Self {
+            queue: self.queue.clone(),
+            waiting: Arc::clone(&self.waiting),
+            enough: Arc::clone(&self.enough),
+            limits: self.limits,
+            pace: Arc::clone(&self.pace),
+        }
     }
 }
 
@@ -108,11 +117,17 @@ where
         Fut: Future<Output = Vec<Resp>> + Send + 'static,
     {
         assert!(limits.max_batch > 0 && limits.in_flight > 0, "a batcher needs room for a request");
-        let (queue, waiting) = mpsc::channel(limits.queue);
-        let pace = Arc::new(Pace::default());
-        let dispatcher = Dispatcher { limits, pace: Arc::clone(&pace), metrics: Metrics::new(name) };
-        tokio::spawn(dispatcher.run(waiting, Arc::new(run)));
-        Self { queue, waiting: Arc::default(), limits, pace }
+        let (queue, received) = mpsc::channel(limits.queue);
+        let (waiting, enough, pace) = (Arc::default(), Arc::default(), Arc::new(Pace::default()));
+        let dispatcher = Dispatcher {
+            limits,
+            waiting: Arc::clone(&waiting),
+            enough: Arc::clone(&enough),
+            pace: Arc::clone(&pace),
+            metrics: Metrics::new(name),
+        };
+        tokio::spawn(dispatcher.run(received, Arc::new(run)));
+        Self { queue, waiting, enough, limits, pace }
     }
 
     /// Hands `request` over and waits for its response. When the caller stops waiting before the batch starts, the
@@ -134,16 +149,6 @@ where
         weight: usize,
         deadline: Option<Instant>,
     ) -> Result<Resp, SubmitError> {
-        self.reserve_by(weight, deadline)?.hand_over(request, deadline).await
-    }
-
-    /// Takes a place in the queue for a request that is still to be made: it will not be refused then. Refused if its
-    /// response is not to be expected by `deadline`.
-    pub fn reserve_by(
-        &self,
-        weight: usize,
-        deadline: Option<Instant>,
-    ) -> Result<Place<Req, Resp>, SubmitError> {
         let ahead = self.waiting.load(Ordering::Relaxed) / self.limits.max_batch;
         // Whoever finds no full batch ahead goes with the next one: so there is always one that tells the pace.
         if ahead > 0 {
@@ -154,31 +159,20 @@ where
                 return Err(SubmitError::QueueFull);
             }
         }
-        match self.queue.clone().try_reserve_owned() {
-            Ok(place) => Ok(Place { place, weight: Weight::add(weight, &self.waiting) }),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(SubmitError::QueueFull),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(SubmitError::Abandoned),
-        }
-    }
-}
-
-/// A place in the queue of a batcher. Given up when dropped.
-#[derive(Debug)]
-pub struct Place<Req, Resp> {
-    place: mpsc::OwnedPermit<Waiting<Req, Resp>>,
-    weight: Weight,
-}
-
-impl<Req, Resp> Place<Req, Resp> {
-    /// As [`Batcher::submit`], but never refused.
-    pub async fn submit(self, request: Req) -> Result<Resp, SubmitError> {
-        self.hand_over(request, None).await
-    }
-
-    async fn hand_over(self, request: Req, deadline: Option<Instant>) -> Result<Resp, SubmitError> {
-        let (reply, response) = oneshot::channel();
-        let (since, span) = (Instant::now(), Span::current());
-        self.place.send(Waiting { request, reply, weight: self.weight, since, deadline, span });
+        let response = match self.queue.try_reserve() {
+            Ok(place) => {
+                let (reply, response) = oneshot::channel();
+                let weight = Weight::add(weight, &self.waiting);
+                let (since, span) = (Instant::now(), Span::current());
+                place.send(Waiting { request, reply, weight, since, deadline, span });
+                if self.waiting.load(Ordering::Relaxed) >= self.limits.beside {
+                    self.enough.notify_one();
+                }
+                response
+            }
+            Err(mpsc::error::TrySendError::Full(())) => return Err(SubmitError::QueueFull),
+            Err(mpsc::error::TrySendError::Closed(())) => return Err(SubmitError::Abandoned),
+        };
         response.await.unwrap_or(Err(SubmitError::Abandoned))
     }
 }
@@ -186,6 +180,8 @@ impl<Req, Resp> Place<Req, Resp> {
 /// Takes what waits whenever a batch may run.
 struct Dispatcher {
     limits: BatchLimits,
+    waiting: Arc<AtomicUsize>,
+    enough: Arc<Notify>,
     pace: Arc<Pace>,
     metrics: Metrics,
 }
@@ -203,6 +199,7 @@ impl Dispatcher {
         let mut next = None;
         loop {
             let slot = Arc::clone(&slots).acquire_owned().await.expect("the semaphore is never closed");
+            self.worth_it(&slots).await;
             let taken = take(&mut waiting, &mut next, self.limits.max_batch).await;
             if taken.is_empty() {
                 return;
@@ -213,10 +210,11 @@ impl Dispatcher {
             let (run, pace) = (Arc::clone(&run), Arc::clone(&self.pace));
             // One trace cannot have many parents: the batch belongs to that of its oldest request.
             let span = oldest.span.clone();
+            // From here on they do not wait any more.
+            let (requests, replies): (Vec<_>, Vec<_>) =
+                taken.into_iter().map(|item| (item.request, item.reply)).unzip();
             let batch = async move {
                 let start = Instant::now();
-                let (requests, replies): (Vec<_>, Vec<_>) =
-                    taken.into_iter().map(|item| (item.request, item.reply)).unzip();
                 let responses = run(requests).await;
                 pace.took(start.elapsed());
                 assert_eq!(responses.len(), replies.len(), "a batch answers each of its requests");
@@ -227,6 +225,26 @@ impl Dispatcher {
                 drop(slot);
             };
             tokio::spawn(batch.instrument(span));
+        }
+    }
+}
+
+impl Dispatcher {
+    /// Waits until no batch runs, or enough waits for one beside those that do.
+    async fn worth_it(&self, slots: &Semaphore) {
+        let others = self.limits.in_flight - 1;
+        let alone = async {
+            // All slots but the one that is taken: no batch runs.
+            let _ = slots.acquire_many(u32::try_from(others).unwrap_or(u32::MAX)).await;
+        };
+        let enough = async {
+            while self.waiting.load(Ordering::Relaxed) < self.limits.beside {
+                self.enough.notified().await;
+            }
+        };
+        tokio::select! {
+            () = alone => {}
+            () = enough => {}
         }
     }
 }

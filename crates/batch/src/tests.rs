@@ -51,7 +51,8 @@ impl Gated {
     }
 }
 
-const LIMITS: BatchLimits = BatchLimits { max_batch: 8, queue: 16, in_flight: 1, max_wait: Duration::MAX };
+const LIMITS: BatchLimits =
+    BatchLimits { max_batch: 8, queue: 16, in_flight: 1, beside: 1, max_wait: Duration::MAX };
 
 #[tokio::test]
 async fn requests_that_come_while_a_batch_runs_go_together() {
@@ -66,6 +67,30 @@ async fn requests_that_come_while_a_batch_runs_go_together() {
         assert_eq!(task.await.unwrap(), Ok(number * 2));
     }
     assert_eq!(*gated.batches.lock().unwrap(), vec![vec![1], vec![2, 3, 4, 5]]);
+}
+
+#[tokio::test]
+async fn a_batch_begins_beside_another_only_when_enough_waits_for_it() {
+    let gated = gated(BatchLimits { in_flight: 2, beside: 3, ..LIMITS });
+    let mut tasks = vec![gated.submit(1)];
+    gated.until_batches(1).await;
+    tasks.extend([gated.submit(2), gated.submit(3)]);
+    gated.until_waiting(2).await;
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*gated.batches.lock().unwrap(), [[1]]);
+    tasks.push(gated.submit(4));
+    gated.until_batches(2).await;
+    assert_eq!(*gated.batches.lock().unwrap(), [vec![1], vec![2, 3, 4]]);
+    // With none beside it, a batch begins with whatever there is.
+    gated.gate.add_permits(2);
+    tasks.push(gated.submit(5));
+    gated.until_batches(3).await;
+    gated.gate.add_permits(1);
+    for task in tasks {
+        assert!(task.await.unwrap().is_ok());
+    }
 }
 
 #[tokio::test]
@@ -109,21 +134,6 @@ async fn a_batch_that_panics_takes_only_its_own_requests() {
     gated.gate.add_permits(2);
     assert_eq!(poisoned.await.unwrap(), Err(SubmitError::Abandoned));
     assert_eq!(next.await.unwrap(), Ok(4));
-}
-
-#[tokio::test]
-async fn a_place_that_was_taken_is_kept_while_the_queue_fills_up() {
-    let gated = gated(BatchLimits { queue: 2, ..LIMITS });
-    let first = gated.submit(1);
-    gated.until_batches(1).await;
-    let place = gated.batcher.reserve_by(1, None).unwrap();
-    let waiting = gated.submit(2);
-    gated.until_waiting(2).await;
-    assert_eq!(gated.batcher.submit(3).await, Err(SubmitError::QueueFull));
-    gated.gate.add_permits(2);
-    assert_eq!(place.submit(4).await, Ok(8));
-    assert!(first.await.unwrap().is_ok());
-    assert_eq!(waiting.await.unwrap(), Ok(4));
 }
 
 /// A batcher whose batches are known to take an hour, with one under way and another, full, waiting.
@@ -215,11 +225,18 @@ async fn a_batch_weighs_no_more_than_it_may_and_what_weighs_more_goes_alone() {
 #[tokio::test]
 async fn what_weighs_much_makes_the_queue_long_and_what_is_given_up_does_not() {
     let gated = gated(BatchLimits { max_wait: Duration::from_mins(59), ..LIMITS });
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
     gated.batcher.pace.took(Duration::from_hours(1));
-    let heavy = gated.batcher.reserve_by(8, None).unwrap();
-    assert_eq!(gated.batcher.submit(1).await, Err(SubmitError::QueueFull));
-    drop(heavy);
-    let light = gated.submit(1);
-    gated.gate.add_permits(1);
-    assert_eq!(light.await.unwrap(), Ok(2));
+    let batcher = gated.batcher.clone();
+    let heavy = tokio::spawn(async move { batcher.submit_by(2, 8, None).await });
+    gated.until_waiting(1).await;
+    assert_eq!(gated.batcher.submit(3).await, Err(SubmitError::QueueFull));
+    heavy.abort();
+    gated.gate.add_permits(2);
+    assert_eq!(first.await.unwrap(), Ok(2));
+    while gated.batcher.waiting.load(Ordering::Relaxed) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(gated.batcher.submit(4).await, Ok(8));
 }

@@ -10,7 +10,7 @@ use crate::failure::Failure;
 
 /// One batch at a time: that is what a publisher can do.
 const LIMITS: BatchLimits =
-    BatchLimits { max_batch: 200, queue: 10_000, in_flight: 1, max_wait: Duration::MAX };
+    BatchLimits { max_batch: 200, queue: 10_000, in_flight: 1, beside: 1, max_wait: Duration::MAX };
 
 /// Parks timers. Clones share the channel.
 #[derive(Clone, Debug)]

@@ -28,7 +28,7 @@ use crate::{
 
 /// A chunk has up to 50 holds: so a batch has up to 5,000.
 const LIMITS: BatchLimits =
-    BatchLimits { max_batch: 100, queue: 10_000, in_flight: 4, max_wait: Duration::MAX };
+    BatchLimits { max_batch: 100, queue: 10_000, in_flight: 4, beside: 1, max_wait: Duration::MAX };
 
 /// Holds to ask about.
 #[derive(Clone, Debug)]

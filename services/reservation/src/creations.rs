@@ -27,8 +27,8 @@ use crate::{
 pub enum Created {
     /// It was inserted now.
     New(Box<Seen>),
-    /// Its id was there already, with this booking; nothing was changed.
-    Existing(Box<Seen>),
+    /// The id of the second was there already, with this booking; nothing was changed.
+    Existing(Box<Seen>, Box<New>),
 }
 
 /// Inserts the bookings. An id that comes twice is inserted once. One that is there and makes no sense fails those only who
@@ -37,16 +37,27 @@ pub async fn create(
     pool: &PgPool,
     draft_ttl: Duration,
     wake: &Wake,
-    new: &[New],
+    new: Vec<New>,
 ) -> Result<Vec<Result<Created, Failure>>, Error> {
-    let created = postgres::autocommit(pool, &Insert { draft_ttl, new }).await?;
-    if created
-        .iter()
-        .any(|created| matches!(created, Ok(Created::New(seen)) if seen.booking.state.hold().is_some()))
-    {
+    let found = postgres::autocommit(pool, &Insert { draft_ttl, new: &new }).await?;
+    let held =
+        new.iter().zip(&found).any(|(new, found)| new.held.is_some() && matches!(found, Found::Now(_)));
+    if held {
         wake.ring_held();
     }
-    Ok(created)
+    let created = new.into_iter().zip(found).map(|(new, found)| match found {
+        Found::Now(now) => Ok(Created::New(Box::new(Seen { booking: booking(new, now, draft_ttl), now }))),
+        Found::Before(seen) => seen.map(|seen| Created::Existing(Box::new(seen), Box::new(new))),
+    });
+    Ok(created.collect())
+}
+
+/// Where a booking is found behind the insert.
+enum Found {
+    /// It was inserted at this instant.
+    Now(OffsetDateTime),
+    /// Its id was there already.
+    Before(Result<Seen, Failure>),
 }
 
 struct Insert<'a> {
@@ -55,7 +66,7 @@ struct Insert<'a> {
 }
 
 impl UnitOfWork for Insert<'_> {
-    type Output = Vec<Result<Created, Failure>>;
+    type Output = Vec<Found>;
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
@@ -79,12 +90,10 @@ impl UnitOfWork for Insert<'_> {
         news.into_iter()
             .zip(self.new)
             .map(|(at, new)| match at {
-                Some(now) => {
-                    Ok(Ok(Created::New(Box::new(Seen { booking: booking(new, now, self.draft_ttl), now }))))
-                }
+                Some(now) => Ok(Found::Now(now)),
                 None => existing
                     .get(&new.id.get())
-                    .map(|seen| seen.clone().map(|seen| Created::Existing(Box::new(seen))))
+                    .map(|seen| Found::Before(seen.clone()))
                     .ok_or(Error::LostUpdate("bookings")),
             })
             .collect()
@@ -103,22 +112,22 @@ async fn existing(
 }
 
 /// The booking that the insert made, as it stands in its row.
-fn booking(new: &New, now: OffsetDateTime, draft_ttl: Duration) -> Booking {
-    let state = match &new.held {
+fn booking(new: New, now: OffsetDateTime, draft_ttl: Duration) -> Booking {
+    let state = match new.held {
         Some((placed, total_minor)) => State::Held(Hold {
             held_at: now,
             ttl: placed.ttl,
             deadline: now + placed.ttl,
             window_given: false,
-            currency: placed.currency.clone(),
-            total_minor: *total_minor,
+            currency: placed.currency,
+            total_minor,
         }),
         None => State::Initiated { deadline: now + draft_ttl },
     };
     Booking {
         id: new.id,
-        customer_id: new.customer_id.clone(),
-        lines: new.lines.clone(),
+        customer_id: new.customer_id,
+        lines: new.lines,
         asked_ttl_ms: new.asked_ttl_ms,
         attempt: Attempt::FIRST,
         state,

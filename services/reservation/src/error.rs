@@ -109,6 +109,14 @@ impl Error {
     }
 }
 
+/// Hands out what a unit of work has for each request, or everyone the failure of the whole.
+pub(crate) fn each<T>(
+    count: usize,
+    answers: Result<Vec<Result<T, Failure>>, Failure>,
+) -> Vec<Result<T, Failure>> {
+    answers.unwrap_or_else(|failure| (0..count).map(|_| Err(failure)).collect())
+}
+
 impl postgres::DatabaseError for Error {
     fn database(&self) -> Option<&sqlx::Error> {
         match self {

@@ -3,8 +3,10 @@
 
 pub mod app;
 pub mod creations;
+pub mod creator;
 pub mod domain;
 pub mod error;
+pub mod existing;
 pub mod relay;
 pub mod rpc;
 pub mod store;
@@ -144,7 +146,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
     let served = server::serve(endpoints.grpc, routes, health, admission, stop).await;
-    app.finish().await;
+    app.creator.finish().await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

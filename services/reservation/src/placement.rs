@@ -9,11 +9,13 @@ use tonic::{Code, Status};
 
 use crate::{
     domain::{
+        booking::Booking,
         command::Placed,
         ids::{Attempt, BookingId},
         line::Item,
     },
     error::Failure,
+    store::create::New,
 };
 
 /// A hold to place.
@@ -27,6 +29,28 @@ pub(crate) struct Wanted {
     pub(crate) items: Vec<Item>,
     /// The longest that is wanted, in ms.
     pub(crate) asked_ttl_ms: Option<i64>,
+}
+
+impl Wanted {
+    /// For a new booking.
+    pub(crate) fn of(new: &New) -> Self {
+        Self {
+            booking_id: new.id,
+            attempt: Attempt::FIRST,
+            items: new.lines.iter().map(|line| line.item.clone()).collect(),
+            asked_ttl_ms: new.asked_ttl_ms,
+        }
+    }
+
+    /// For a draft.
+    pub(crate) fn draft(booking: &Booking, asked_ttl_ms: Option<i64>) -> Self {
+        Self {
+            booking_id: booking.id,
+            attempt: booking.attempt,
+            items: booking.lines.iter().map(|line| line.item.clone()).collect(),
+            asked_ttl_ms,
+        }
+    }
 }
 
 /// What the catalog made of it.

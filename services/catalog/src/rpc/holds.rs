@@ -41,7 +41,8 @@ impl HoldRpc {
     /// Starts the batcher. `grace_ms` after its time the sweep asks for a verdict on a hold that nobody settled.
     #[must_use]
     pub fn new(pool: PgPool, grace_ms: i64) -> Self {
-        let limits = BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1, max_wait: MAX_WAIT };
+        let limits =
+            BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1, beside: 1, max_wait: MAX_WAIT };
         let place_pool = pool.clone();
         let placer = Batcher::start("place", limits, move |calls: Vec<Vec<PlaceRequest>>| {
             let pool = place_pool.clone();

@@ -22,7 +22,7 @@ use crate::{
 const EXTENSION_MS: std::ops::RangeInclusive<i64> = 1..=86_400_000;
 
 async fn command(app: &App, id: BookingId, command: Command) -> Result<Booking, Error> {
-    Ok(convert::booking(&app.command(id, command).await?))
+    Ok(convert::booking(&app.existing.command(id, command).await?))
 }
 
 pub(super) async fn extend_hold(app: &App, request: ExtendHoldRequest) -> Result<Booking, Error> {

@@ -8,7 +8,7 @@ use crate::{app::App, convert, domain::ids::BookingId, error::Error, store::crea
 pub(super) async fn create_booking(app: &App, request: CreateBookingRequest) -> Result<Booking, Error> {
     let hold = request.hold;
     let new = parse(&request)?;
-    Ok(convert::booking(&app.create(new, hold).await?))
+    Ok(convert::booking(&app.creator.create(new, hold).await?))
 }
 
 fn parse(request: &CreateBookingRequest) -> Result<New, Violations> {
@@ -32,5 +32,5 @@ pub(super) async fn hold_booking(app: &App, request: HoldBookingRequest) -> Resu
     let ttl = request.hold_ttl.as_ref();
     let ttl = bad.keep(field::optional_duration_ms("hold_ttl", ttl, convert::HOLD_TTL_MS));
     let (id, asked_ttl_ms) = bad.complete((id, ttl))?;
-    Ok(convert::booking(&app.hold(id, asked_ttl_ms).await?))
+    Ok(convert::booking(&app.existing.hold(id, asked_ttl_ms).await?))
 }

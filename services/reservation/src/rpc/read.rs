@@ -20,7 +20,7 @@ use crate::{
 
 pub(super) async fn get_booking(app: &App, request: GetBookingRequest) -> Result<Booking, Error> {
     let id = convert::booking_id(&request.booking_id)?;
-    Ok(convert::booking(&app.get(id).await?))
+    Ok(convert::booking(&app.existing.get(id).await?))
 }
 
 pub(super) async fn list_bookings(
