@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod holds;
 
+mod product_reader;
 mod products;
 mod seat_maps;
 mod seats;
@@ -16,16 +17,19 @@ use proto::catalog::{
     ListSeatsRequest, ListSeatsResponse, UpdateProductRequest, UpdateProductResponse, UpdateSeatMapRequest,
     UpdateSeatMapResponse, UpdateSeatsRequest, UpdateSeatsResponse, catalog_service_server::CatalogService,
 };
-use server::{Health, Share};
+use server::{Health, Jobs, Share};
 use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use self::product_reader::ProductReader;
 use crate::{Error, error::Failure};
 
 type Answer<T> = Result<Response<T>, Status>;
 
-/// Calls of each kind that use the database at a time, so that holds keep connections whoever reads or tends the shop.
-const READS: usize = 3;
+/// Calls of each kind that use the database at a time, so that holds keep connections whoever reads or tends the shop: lists and
+/// maps, changes. Products are read in batches, of which [`product_reader`] has as few.
+const READS: usize = 2;
 const CHANGES: usize = 2;
 /// Calls of each kind that wait for their turn.
 const WAITING: usize = 128;
@@ -34,16 +38,23 @@ const WAITING: usize = 128;
 #[derive(Clone, Debug)]
 pub struct CatalogRpc {
     pool: PgPool,
+    products: ProductReader,
     reads: Queue,
     changes: Queue,
 }
 
 impl CatalogRpc {
-    /// On this database, of which `health` says whether it is there.
+    /// On this database, of which `health` says whether it is there. Must be called within a tokio runtime.
     #[must_use]
     pub fn new(pool: PgPool, health: &Health) -> Self {
         let queue = |users| Queue { share: Share::new(users, WAITING), health: health.clone() };
-        Self { pool, reads: queue(READS), changes: queue(CHANGES) }
+        let products = ProductReader::start(pool.clone());
+        Self { pool, products, reads: queue(READS), changes: queue(CHANGES) }
+    }
+
+    /// Makes the end of the batcher the end of the process, until `until`: no product could be read any more.
+    pub fn supervise(&self, jobs: &Jobs, until: &CancellationToken) {
+        self.products.supervise(jobs, until);
     }
 }
 
@@ -73,7 +84,7 @@ impl CatalogService for CatalogRpc {
     }
 
     async fn get_product(&self, request: Request<GetProductRequest>) -> Answer<GetProductResponse> {
-        in_turn(&self.reads, products::get(&self.pool, request.get_ref())).await
+        answer(products::get(&self.products, request.get_ref()).await)
     }
 
     async fn list_products(&self, request: Request<ListProductsRequest>) -> Answer<ListProductsResponse> {

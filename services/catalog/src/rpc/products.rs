@@ -11,6 +11,7 @@ use proto::catalog::{
 };
 use sqlx::PgPool;
 
+use super::product_reader::ProductReader;
 use crate::{
     Error,
     convert::product as convert,
@@ -38,10 +39,12 @@ pub(super) async fn create(
     }
 }
 
-pub(super) async fn get(pool: &PgPool, request: &GetProductRequest) -> Result<GetProductResponse, Error> {
+pub(super) async fn get(
+    products: &ProductReader,
+    request: &GetProductRequest,
+) -> Result<GetProductResponse, Error> {
     let id = ProductId::from(field::uuid("product_id", &request.product_id)?);
-    let found = store::find(&mut *pool.acquire().await?, id).await?;
-    Ok(GetProductResponse { product: Some(convert::to_proto(present(id, found)?)) })
+    Ok(GetProductResponse { product: Some(convert::to_proto(products.get(id).await?)) })
 }
 
 pub(super) async fn list(

@@ -120,6 +120,24 @@ pub async fn find(conn: &mut PgConnection, id: ProductId) -> Result<Option<Found
     .transpose()
 }
 
+/// Reads products, without those that were deleted, in no order. A row that makes no sense is an error by itself.
+pub async fn get(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<(ProductId, Result<Product, Error>)>, Error> {
+    let rows = sqlx::query_as!(
+        ProductRow,
+        "select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
+                hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at
+         from products
+         where product_id = any($1) and deleted_at is null",
+        ids
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.product_id.into(), row.try_into())).collect())
+}
+
 /// Lists products by id, those after `after`.
 pub async fn list(
     conn: &mut PgConnection,
