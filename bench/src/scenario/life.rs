@@ -57,7 +57,7 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     report.told("whole lives", "/s", &lives);
     report.told("holds", "/s", &holds);
     report.told("the outbox was empty after", "ms", &drained_ms);
-    tell_cpu(report, &cpu);
+    tell_cpu(report, "", &cpu);
     report.latencies.push(all.latency("life: from the hold to the end, at the peak"));
     Ok(())
 }

@@ -101,16 +101,16 @@ impl Rounds {
         report.told(&format!("baseline N ({sql_name})"), "/s", &self.sql);
         report.told("baseline E", "/s", &self.echo);
         report.told("the outbox was empty after", "ms", &self.drained_ms);
-        tell_cpu(report, &self.cpu);
+        tell_cpu(report, "", &self.cpu);
         report.latencies.push(self.all.latency(&format!("{}: at the peak", report.scenario)));
     }
 }
 
-/// Tells the processor time of each part, from each round.
-pub(super) fn tell_cpu(report: &mut Report, rounds: &[Vec<(String, f64)>]) {
+/// Tells the processor time of each part, from each round. `what`: for what, where that is not the scenario's only thing.
+pub(super) fn tell_cpu(report: &mut Report, what: &str, rounds: &[Vec<(String, f64)>]) {
     let parts = rounds.first().map_or(0, Vec::len);
     for part in 0..parts {
         let each: Vec<f64> = rounds.iter().filter_map(|round| Some(round.get(part)?.1)).collect();
-        report.told(&format!("processor time of {}", rounds[0][part].0), "µs each", &each);
+        report.told(&format!("{what}processor time of {}", rounds[0][part].0), "µs each", &each);
     }
 }

@@ -8,8 +8,10 @@ use proto::catalog::{GetProductRequest, ListSeatsRequest};
 use stack::Options;
 
 use super::Bench;
+use super::peak::tell_cpu;
 use super::spread::scattered;
 use crate::calls::{BookingId, GET_BOOKING, GET_PRODUCT, LIST_SEATS, about, encode, unit};
+use crate::cpu::Usage;
 use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products, seat_maps};
 use crate::load::{Tally, Until, closed};
@@ -47,10 +49,18 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     product(scale.warm_up)?;
     seats(scale.warm_up)?;
     let mut rates: [Vec<f64>; 4] = Default::default();
+    let mut cpu: [Vec<Vec<(String, f64)>>; 2] = Default::default();
     for round in 1..=scale.rounds {
         let time = scale.measured / 2;
-        let each = [bench.echo.run(scale.in_flight, time)?, booking(time)?, product(time)?, seats(time)?];
-        let [echo, booking, product, seats] = each.map(|tally| tally.rate());
+        let echo = bench.echo.run(scale.in_flight, time)?;
+        let before = Usage::of(&site.stack);
+        let booking = booking(time)?;
+        cpu[0].push(Usage::of(&site.stack).micros_each_since(&before, booking.done));
+        let before = Usage::of(&site.stack);
+        let product = product(time)?;
+        cpu[1].push(Usage::of(&site.stack).micros_each_since(&before, product.done));
+        let [echo, booking, product, seats] =
+            [echo, booking, product, seats(time)?].map(|tally| tally.rate());
         bench.say(format!(
             "round {round}: E {echo:.0}/s, GetBooking {booking:.0}/s, GetProduct {product:.0}/s, ListSeats {seats:.0}/s"
         ));
@@ -68,6 +78,9 @@ pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     report.told("GetBooking", "/s", booking);
     report.told("GetProduct", "/s", product);
     report.told("ListSeats of 500 seats", "/s", seats);
+    let [of_booking, of_product] = &cpu;
+    tell_cpu(report, "GetBooking: ", of_booking);
+    tell_cpu(report, "GetProduct: ", of_product);
     Ok(())
 }
 

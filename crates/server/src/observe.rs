@@ -119,9 +119,12 @@ fn trace(span: &Span, method: &KeyValue, headers: &HeaderMap) {
 impl Drop for Call {
     fn drop(&mut self) {
         let code = name(self.code.unwrap_or(Code::Cancelled));
-        self.span.record("rpc.code", code);
-        if matches!(self.code, Some(Code::Unknown | Code::Internal | Code::DataLoss)) {
-            self.span.record("otel.status_code", "ERROR");
+        // No line of the log comes behind it: only traces show it.
+        if telemetry::exports_traces() {
+            self.span.record("rpc.code", code);
+            if matches!(self.code, Some(Code::Unknown | Code::Internal | Code::DataLoss)) {
+                self.span.record("otel.status_code", "ERROR");
+            }
         }
         INSTRUMENTS.active.add(-1, slice::from_ref(&self.method));
         let labels = [self.method.clone(), KeyValue::new("code", code)];
