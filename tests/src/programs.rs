@@ -1,4 +1,4 @@
-//! Other people's programs: grpcurl and buf.
+//! Other people's programs: grpcurl, buf, Python, Node and what is written for them.
 
 use std::{
     env,
@@ -21,7 +21,14 @@ pub struct Said {
 /// without it.
 #[must_use]
 pub fn program(name: &str, arguments: &[&str]) -> Said {
-    let output = Command::new(find(name)).args(arguments).output().expect("the program runs");
+    program_with(name, arguments, &[])
+}
+
+/// The same, with further environment variables.
+#[must_use]
+pub fn program_with(name: &str, arguments: &[&str], env: &[(&str, String)]) -> Said {
+    let env = env.iter().map(|(name, value)| (*name, value.as_str()));
+    let output = Command::new(find(name)).args(arguments).envs(env).output().expect("the program runs");
     Said {
         success: output.status.success(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -34,5 +41,5 @@ fn find(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = [tools].into_iter().chain(env::split_paths(&path));
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
-    found.unwrap_or_else(|| panic!("{name} is missing: `make tools` installs it"))
+    found.unwrap_or_else(|| panic!("{name} is missing: `scripts/install.sh tools clients` installs it"))
 }
