@@ -1,10 +1,12 @@
 //! Other people's programs: grpcurl, buf, Python, Node and what is written for them.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use uuid::Uuid;
 
 /// What a program said.
 #[derive(Clone, Debug)]
@@ -24,11 +26,15 @@ pub fn program(name: &str, arguments: &[&str]) -> Said {
     program_with(name, arguments, &[])
 }
 
-/// The same, with further environment variables.
+/// The same, with further environment variables; in a folder of its own, which goes with all that it leaves there.
 #[must_use]
 pub fn program_with(name: &str, arguments: &[&str], env: &[(&str, String)]) -> Said {
+    let folder = env::temp_dir().join(format!("holdfast-{}", Uuid::new_v4()));
+    fs::create_dir(&folder).expect("a folder can be made");
     let env = env.iter().map(|(name, value)| (*name, value.as_str()));
-    let output = Command::new(find(name)).args(arguments).envs(env).output().expect("the program runs");
+    let mut command = Command::new(find(name));
+    let output = command.args(arguments).envs(env).current_dir(&folder).output().expect("the program runs");
+    fs::remove_dir_all(&folder).expect("the folder can be removed");
     Said {
         success: output.status.success(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
