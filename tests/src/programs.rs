@@ -1,10 +1,12 @@
-//! Other people's programs: grpcurl and buf.
+//! Other people's programs: grpcurl, buf, Python, Node and what is written for them.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
+
+use uuid::Uuid;
 
 /// What a program said.
 #[derive(Clone, Debug)]
@@ -21,7 +23,18 @@ pub struct Said {
 /// without it.
 #[must_use]
 pub fn program(name: &str, arguments: &[&str]) -> Said {
-    let output = Command::new(find(name)).args(arguments).output().expect("the program runs");
+    program_with(name, arguments, &[])
+}
+
+/// The same, with further environment variables; in a folder of its own, which goes with all that it leaves there.
+#[must_use]
+pub fn program_with(name: &str, arguments: &[&str], env: &[(&str, String)]) -> Said {
+    let folder = env::temp_dir().join(format!("holdfast-{}", Uuid::new_v4()));
+    fs::create_dir(&folder).expect("a folder can be made");
+    let env = env.iter().map(|(name, value)| (*name, value.as_str()));
+    let mut command = Command::new(find(name));
+    let output = command.args(arguments).envs(env).current_dir(&folder).output().expect("the program runs");
+    fs::remove_dir_all(&folder).expect("the folder can be removed");
     Said {
         success: output.status.success(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -34,5 +47,5 @@ fn find(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = [tools].into_iter().chain(env::split_paths(&path));
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
-    found.unwrap_or_else(|| panic!("{name} is missing: `make tools` installs it"))
+    found.unwrap_or_else(|| panic!("{name} is missing: `scripts/install.sh tools clients` installs it"))
 }

@@ -12,6 +12,7 @@ mod parked;
 mod peak;
 mod reads;
 mod replicas;
+mod rest;
 mod seats;
 mod spread;
 mod storm;
@@ -59,7 +60,7 @@ const fn scenario(
 }
 
 /// All of them, in their order.
-pub const ALL: [Scenario; 14] = [
+pub const ALL: [Scenario; 15] = [
     scenario("hot", "holds on one product that everyone wants, against raw SQL and bare gRPC", hot::run),
     scenario("spread", "holds on many products", spread::run),
     scenario("seats", "holds on seats, in no order", seats::run),
@@ -68,6 +69,7 @@ pub const ALL: [Scenario; 14] = [
     scenario("idle", "one hold at a time", idle::run),
     scenario("reads", "reads of bookings, products and seats", reads::run),
     scenario("replicas", "two of each service against one", replicas::run),
+    scenario("rest", "holds over REST, against gRPC", rest::run),
     scenario("expiry", "how late holds are released that run out", expiry::run),
     scenario("storm", "very many holds that run out within one second", storm::run),
     scenario("parked", "very many open holds", parked::run),

@@ -11,6 +11,11 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 #[allow(clippy::allow_attributes, clippy::all, clippy::pedantic, reason = "generated code")]
 mod generated {
     pub mod holdfast {
+        pub mod api {
+            pub mod v1 {
+                tonic::include_proto!("holdfast.api.v1");
+            }
+        }
         pub mod audit {
             pub mod v1 {
                 tonic::include_proto!("holdfast.audit.v1");
@@ -35,5 +40,6 @@ mod generated {
 }
 
 pub use generated::holdfast::{
-    audit::v1 as audit, catalog::v1 as catalog, events::v1 as events, reservation::v1 as reservation,
+    api::v1 as api, audit::v1 as audit, catalog::v1 as catalog, events::v1 as events,
+    reservation::v1 as reservation,
 };

@@ -19,7 +19,7 @@ use tonic_reflection::server as reflection;
 use tracing::Instrument as _;
 
 use crate::{
-    Admission, DRAIN_LIMIT, Health, deadline, health_service::HealthService, incoming, malformed,
+    Admission, Calls, DRAIN_LIMIT, Health, deadline, health_service::HealthService, incoming, malformed,
     observe::Call, panic,
 };
 
@@ -41,9 +41,11 @@ pub(crate) async fn run(
     routes: Routes,
     health: Health,
     admission: Admission,
+    calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let routes = complete(routes, &health, admission)?;
+    calls.open(routes.clone().into_axum_router());
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE_INTERVAL))
@@ -51,6 +53,7 @@ pub(crate) async fn run(
     let draining = async {
         stop.cancelled().await;
         health.drain();
+        calls.close();
     };
     let serving = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
@@ -65,8 +68,13 @@ pub(crate) async fn run(
         stop.cancelled().await;
         sleep(DRAIN_LIMIT).await;
     };
+    let served = async {
+        serving.await.context("serve gRPC")?;
+        calls.finished().await;
+        Ok(())
+    };
     tokio::select! {
-        served = serving => served.context("serve gRPC"),
+        served = served => served,
         // Waiting for the last connection can hang: https://github.com/hyperium/hyper/issues/4170
         () = limit => bail!("calls were still in flight after {} s of draining", DRAIN_LIMIT.as_secs()),
     }

@@ -1,10 +1,10 @@
-//! Health and metrics over HTTP: `/livez`, `/readyz`, `/metrics`.
+//! Health and metrics over HTTP, `/livez`, `/readyz`, `/metrics`, beside what else a service has there.
 
 use std::time::Duration;
 
 use ::http::{StatusCode, header::CONTENT_TYPE};
 use anyhow::Context as _;
-use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use axum::{Router, extract::State, response::IntoResponse, routing::get, serve::ListenerExt as _};
 use serde_json::{Value, json};
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -18,13 +18,19 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 pub(crate) async fn run(
     listener: TcpListener,
     health: Health,
+    more: Option<Router>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
-        .with_state(health);
+        .with_state(health)
+        .merge(more.unwrap_or_default());
+    // An answer is written in one go: it is not to wait for more.
+    let listener = listener.tap_io(|stream| {
+        let _ = stream.set_nodelay(true);
+    });
     let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
     let limit = async {
         stop.cancelled().await;

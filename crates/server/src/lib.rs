@@ -2,10 +2,12 @@
 //!
 //! Every gRPC call passes, from the outside in: the span and the metrics of the call (`observe`), the limit on calls in
 //! flight (`admission`), the end of a panic (`panic`), the deadline (`deadline`), the blame for what cannot be read
-//! (`malformed`). Every process also answers `/livez`, `/readyz` and `/metrics` over HTTP.
+//! (`malformed`). Calls that come from within the process (`calls`) pass the same. Every process also answers `/livez`, `/readyz`
+//! and `/metrics` over HTTP.
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
 mod admission;
+mod calls;
 mod client;
 mod deadline;
 mod grpc;
@@ -23,11 +25,13 @@ mod terminate;
 
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use admission::Admission;
+pub use calls::Calls;
 pub use client::{Channel, channel};
 pub use deadline::time_left;
 pub use health::{Health, Part, PartState, Snapshot};
@@ -43,11 +47,12 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(10);
 pub struct Endpoints {
     /// For gRPC.
     pub grpc: TcpListener,
-    /// For health and metrics over HTTP.
+    /// For health and metrics, and for what else there is, over HTTP.
     pub http: TcpListener,
 }
 
-/// Serves `routes`, with reflection and health beside them, until `stop`; then drains for at most 10 s, not ready.
+/// Serves `routes`, with reflection and health beside them, until `stop`; then drains for at most 10 s, not ready. Opens
+/// `calls` to all of it meanwhile.
 ///
 /// # Errors
 /// The reflection data is unreadable, the accepting of connections failed for good, or calls were still in flight when the
@@ -57,15 +62,21 @@ pub async fn serve(
     routes: Routes,
     health: Health,
     admission: Admission,
+    calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    grpc::run(listener, routes, health, admission, stop).await
+    grpc::run(listener, routes, health, admission, calls, stop).await
 }
 
-/// Answers for health and metrics over HTTP until `stop`: to be started before anything else, and stopped last. It ends before
-/// only if connections cannot be accepted any more, and says why.
-pub async fn serve_http(listener: TcpListener, health: Health, stop: CancellationToken) {
-    if let Err(error) = http::run(listener, health, stop).await {
+/// Answers for health and metrics over HTTP until `stop`, and for whatever `more` has: to be started before anything else, and
+/// stopped last. It ends before only if connections cannot be accepted any more, and says why.
+pub async fn serve_http(
+    listener: TcpListener,
+    health: Health,
+    more: Option<Router>,
+    stop: CancellationToken,
+) {
+    if let Err(error) = http::run(listener, health, more, stop).await {
         let error: &dyn std::error::Error = error.as_ref();
         tracing::error!(error, "health is not answered any more");
     }

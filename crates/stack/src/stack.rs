@@ -194,6 +194,10 @@ impl Stack {
         env.extend(
             database.map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.servers.database_url(schema))),
         );
+        // For browsers, which know of one address only.
+        if let Some(catalog) = self.services.iter().find(|service| service.kind() == ServiceKind::Catalog) {
+            env.push(("HOLDFAST_CATALOG_HTTP_URL".to_owned(), catalog.http_url()));
+        }
         for (called, name) in [
             (ServiceKind::Catalog, "HOLDFAST_CATALOG_URL"),
             (ServiceKind::Reservation, "HOLDFAST_RESERVATION_URL"),

@@ -9,13 +9,15 @@ pub mod store;
 
 use std::net::SocketAddr;
 
+use anyhow::Context as _;
 pub use error::Error;
 use postgres::DatabaseConfig;
 use proto::catalog::{
     audit_service_server::AuditServiceServer, catalog_service_server::CatalogServiceServer,
     hold_service_server::HoldServiceServer,
 };
-use server::{Admission, Endpoints, Health, Jobs};
+use rest::{Document, RestConfig};
+use server::{Admission, Calls, Endpoints, Health, Jobs};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
@@ -32,7 +34,7 @@ pub struct Config {
     /// Where to serve gRPC.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Where to serve health and metrics over HTTP.
+    /// Where to serve REST, gRPC-Web, health and metrics over HTTP.
     #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8081", value_name = "ADDRESS")]
     pub http_listen: SocketAddr,
     /// How long after its time a hold that nobody settled is listed as overdue, in milliseconds.
@@ -56,6 +58,9 @@ pub struct Config {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// REST.
+    #[command(flatten)]
+    pub rest: RestConfig,
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
@@ -69,6 +74,20 @@ pub struct Config {
 pub enum Subcommand {
     /// Bring the database's schema up to date, and exit.
     Migrate,
+}
+
+/// The largest body of a request over HTTP: a seat map of 10,000 seats takes a third of it.
+const MAX_BODY_BYTES: usize = 4 << 20;
+
+/// What is offered over HTTP: nothing of what is internal.
+fn api() -> rest::Api {
+    let document = Document { name: "Catalog".to_owned(), url: "/openapi.json".to_owned() };
+    rest::Api {
+        title: "Holdfast: products and seats",
+        services: vec![CatalogServiceServer::<CatalogRpc>::NAME],
+        max_body_bytes: MAX_BODY_BYTES,
+        documents: vec![document],
+    }
 }
 
 /// Serves until `stop`, then drains. Waits for the database and its schema first.
@@ -87,7 +106,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
-    let http = server::serve_http(endpoints.http, health.clone(), background.clone());
+    let calls = Calls::default();
+    let rest = rest::router(api(), &config.rest, calls.clone()).context("set up REST")?;
+    let http = server::serve_http(endpoints.http, health.clone(), Some(rest), background.clone());
     jobs.spawn("http", &background, http);
     let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
         return Ok(());
@@ -104,7 +125,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
-    let served = server::serve(endpoints.grpc, routes, health, admission, stop).await;
+    let served = server::serve(endpoints.grpc, routes, health, admission, calls, stop).await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

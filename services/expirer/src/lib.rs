@@ -93,7 +93,7 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
     work.spawn("sweep", &stop, sweep.run(config.sweep_interval(), stop.clone()));
     work.spawn("timers", &stop, timers.run(consuming, config.prefetch, stop.clone()));
 
-    rest.spawn("http", &background, server::serve_http(http, health.clone(), background.clone()));
+    rest.spawn("http", &background, server::serve_http(http, health.clone(), None, background.clone()));
 
     stop.cancelled().await;
     health.drain();

@@ -27,7 +27,8 @@ use proto::{
         settlement_service_server::SettlementServiceServer,
     },
 };
-use server::{Admission, Endpoints, Health, Jobs, PartState};
+use rest::{Document, RestConfig};
+use server::{Admission, Calls, Endpoints, Health, Jobs, PartState};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::{server::NamedService, service::Routes};
@@ -56,12 +57,20 @@ pub struct Config {
     /// Where to serve gRPC.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
     pub listen: SocketAddr,
-    /// Where to serve health and metrics over HTTP.
+    /// Where to serve REST, gRPC-Web, health and metrics over HTTP.
     #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
     pub http_listen: SocketAddr,
     /// The catalog.
     #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub catalog_url: String,
+    /// Where browsers find the catalog's HTTP port: for the page at /docs, which shows its API as well.
+    #[arg(
+        long,
+        env = "HOLDFAST_CATALOG_HTTP_URL",
+        default_value = "http://127.0.0.1:8081",
+        value_name = "URL"
+    )]
+    pub catalog_http_url: String,
     /// How much time StartPayment gives at least, in milliseconds.
     #[arg(long, env = "HOLDFAST_PAYMENT_WINDOW_MS", default_value_t = 120_000, value_name = "MS",
           value_parser = clap::value_parser!(u32).range(1..=86_400_000))]
@@ -85,6 +94,9 @@ pub struct Config {
     /// RabbitMQ.
     #[command(flatten)]
     pub amqp: AmqpConfig,
+    /// REST.
+    #[command(flatten)]
+    pub rest: RestConfig,
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
@@ -120,7 +132,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
-    let http = server::serve_http(endpoints.http, health.clone(), background.clone());
+    let calls = Calls::default();
+    let rest = rest::router(config.api(), &config.rest, calls.clone()).context("set up REST")?;
+    let http = server::serve_http(endpoints.http, health.clone(), Some(rest), background.clone());
     jobs.spawn("http", &background, http);
     let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
         return Ok(());
@@ -145,7 +159,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
-    let served = server::serve(endpoints.grpc, routes, health, admission, stop).await;
+    let served = server::serve(endpoints.grpc, routes, health, admission, calls, stop).await;
     app.creator.finish().await;
     background.cancel();
     let finished = jobs.finish().await;
@@ -173,6 +187,20 @@ pub async fn retry_parked(config: &Config, stop: &CancellationToken) -> anyhow::
 }
 
 impl Config {
+    /// What is offered over HTTP: nothing of what is internal. The page shows the catalog's API beside this one.
+    fn api(&self) -> rest::Api {
+        let catalog = format!("{}/openapi.json", self.catalog_http_url.trim_end_matches('/'));
+        let documents = [("Bookings", "/openapi.json"), ("Catalog", &catalog)];
+        rest::Api {
+            title: "Holdfast: bookings",
+            services: vec![BookingServiceServer::<BookingRpc>::NAME],
+            max_body_bytes: MAX_REQUEST_BYTES,
+            documents: documents
+                .map(|(name, url)| Document { name: name.to_owned(), url: url.to_owned() })
+                .into(),
+        }
+    }
+
     fn policy(&self) -> Policy {
         Policy {
             payment_window: time::Duration::milliseconds(self.payment_window_ms.into()),

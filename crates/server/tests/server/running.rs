@@ -9,7 +9,7 @@ use std::{
 
 use axum::{Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Admission, Channel, Health};
+use server::{Admission, Calls, Channel, Health};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -71,9 +71,9 @@ async fn serve(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let drained = CancellationToken::new();
-    let http = tokio::spawn(server::serve_http(http, health.clone(), drained.clone()));
-    let served =
-        server::serve(grpc, routes, health, Admission::new(MAX_CALLS, &["test.Internal"]), stop).await;
+    let http = tokio::spawn(server::serve_http(http, health.clone(), None, drained.clone()));
+    let admission = Admission::new(MAX_CALLS, &["test.Internal"]);
+    let served = server::serve(grpc, routes, health, admission, Calls::default(), stop).await;
     drained.cancel();
     http.await?;
     served

@@ -1,0 +1,72 @@
+//! From the response of an RPC to that of HTTP.
+
+use axum::{body::Body, response::Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http_body_util::BodyExt as _;
+use prost_reflect::DynamicMessage;
+use serde::Serialize;
+use tonic::{Code, Status};
+
+use crate::{
+    error, frame,
+    route::{Content, Route},
+    write::Written,
+};
+
+/// Reads a gRPC response to its end, and writes it as JSON.
+pub(crate) async fn to(route: &Route, response: Response) -> Response {
+    match read(route, response).await {
+        Ok(message) => {
+            let answer = route.answer.as_ref().map(|field| message.get_field(field));
+            let answer = answer.as_ref().and_then(|value| value.as_message()).unwrap_or(&message);
+            json(StatusCode::OK, &Written(answer))
+        }
+        Err(status) => {
+            let body = match &route.body {
+                Content::Field(field) => Some(field.name()),
+                Content::Nothing | Content::Message => None,
+            };
+            error::of_service(&status, body)
+        }
+    }
+}
+
+async fn read(route: &Route, response: Response) -> Result<DynamicMessage, Status> {
+    let (parts, body) = response.into_parts();
+    succeeded(&parts.headers)?;
+    let body = body.collect().await.map_err(|error| defect(&error))?;
+    if let Some(trailers) = body.trailers() {
+        succeeded(trailers)?;
+    }
+    let message = frame::message(&body.to_bytes()).ok_or_else(|| defect(&"no frame with one message"))?;
+    DynamicMessage::decode(route.rpc.output(), message).map_err(|error| defect(&error))
+}
+
+/// The error that these headers or trailers tell of, if they do.
+fn succeeded(headers: &HeaderMap) -> Result<(), Status> {
+    match Status::from_header_map(headers) {
+        Some(status) if status.code() != Code::Ok => Err(status),
+        _ => Ok(()),
+    }
+}
+
+fn defect(error: &dyn std::fmt::Display) -> Status {
+    tracing::error!(%error, "a response that cannot be read");
+    api::internal()
+}
+
+/// A response of JSON.
+pub(crate) fn json(status: StatusCode, content: &impl Serialize) -> Response {
+    let (status, text) = match serde_json::to_vec(content) {
+        Ok(text) => (status, text),
+        Err(error) => {
+            tracing::error!(%error, "an answer that cannot be written");
+            let text = br#"{"code":500,"status":"INTERNAL","message":"internal error; its cause is in the server's log","details":[]}"#;
+            (StatusCode::INTERNAL_SERVER_ERROR, text.to_vec())
+        }
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

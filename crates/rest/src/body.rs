@@ -1,0 +1,142 @@
+//! Bodies of requests: JSON, of a limited size, in limited time, and not too many of them at once.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value as Json;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
+};
+use tonic::Code;
+
+use crate::error::Refused;
+
+/// How long a body may be on its way.
+const TIME_LIMIT: Duration = Duration::from_secs(10);
+/// What bodies that are being read may have together, in KiB: before a call is let in, nothing else bounds them.
+const ROOM_KIB: usize = 32 << 10;
+
+/// Reads bodies.
+#[derive(Debug)]
+pub(crate) struct Bodies {
+    limit: usize,
+    room: Arc<Semaphore>,
+}
+
+/// A body, with the room that it takes.
+#[derive(Debug)]
+pub(crate) struct Given {
+    /// Its content; `None` when there is no body.
+    pub(crate) json: Option<Json>,
+    /// Taken until the message is made.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Bodies {
+    /// Of so many bytes at most.
+    pub(crate) fn new(limit: usize) -> Self {
+        Self { limit, room: Arc::new(Semaphore::new(ROOM_KIB)) }
+    }
+
+    /// Reads one.
+    pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<Given, Refused> {
+        let announced = announced(&parts.headers);
+        if announced == Some(0) || (announced.is_none() && http_body::Body::is_end_stream(&body)) {
+            return Ok(Given { json: None, room: None });
+        }
+        if announced.is_some_and(|length| length > self.limit) {
+            return Err(self.too_large());
+        }
+        let room = self.take(announced.unwrap_or(self.limit))?;
+        let reading = timeout(TIME_LIMIT, Limited::new(body, self.limit).collect());
+        let Ok(read) = reading.await else {
+            let message = "the body did not arrive in time";
+            return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message));
+        };
+        let bytes = match read {
+            Ok(read) => read.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(self.too_large()),
+            Err(_) => return Err(malformed("the body broke off")),
+        };
+        if bytes.is_empty() {
+            return Ok(Given { json: None, room: None });
+        }
+        check_type(&parts.headers)?;
+        let json = serde_json::from_slice(&bytes);
+        let json = json.map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
+        Ok(Given { json: Some(json), room: Some(room) })
+    }
+
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| api::overloaded().into())
+    }
+
+    fn too_large(&self) -> Refused {
+        let message = format!("the body is larger than {} bytes", self.limit);
+        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, message)
+    }
+}
+
+/// The length that the headers announce.
+fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// JSON in UTF-8, which is the only one that there is (RFC 8259).
+fn check_type(headers: &HeaderMap) -> Result<(), Refused> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let mut parts = kind.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = |part: &str| {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        !name.eq_ignore_ascii_case("charset") || value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+    };
+    if is_json && parts.all(is_utf8) {
+        return Ok(());
+    }
+    let message = "the body must be application/json, in UTF-8";
+    Err(Refused::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, Code::InvalidArgument, message))
+}
+
+fn malformed(message: impl Into<String>) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    async fn read(bodies: &Bodies, kind: &str, content: &'static str) -> Result<Option<Json>, u16> {
+        let request = Request::post("/").header("content-type", kind).body(Body::from(content)).unwrap();
+        let (parts, body) = request.into_parts();
+        let given = bodies.read(&parts, body).await;
+        given.map(|given| given.json).map_err(|refused| refused.into_response().status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn a_body_is_json_and_nothing_else() {
+        let bodies = Bodies::new(16);
+        assert_eq!(read(&bodies, "application/json", "{}").await, Ok(Some(serde_json::json!({}))));
+        assert_eq!(read(&bodies, "Application/JSON; charset=\"UTF-8\"", "1").await, Ok(Some(1.into())));
+        assert_eq!(read(&bodies, "application/json", "{").await, Err(400));
+        for kind in ["", "text/plain", "application/json; charset=latin1", "application/jsonp"] {
+            assert_eq!(read(&bodies, kind, "{}").await, Err(415), "{kind}");
+        }
+        assert_eq!(read(&bodies, "text/plain", "").await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_body_has_a_limit_and_so_have_all_together() {
+        let bodies = Bodies::new(16);
+        assert_eq!(read(&bodies, "application/json", "[1,2,3,4,5,6,7]").await.map(|_| ()), Ok(()));
+        assert_eq!(read(&bodies, "application/json", "[1,2,3,4,5,6,7,8]").await, Err(413));
+        let _all = Arc::clone(&bodies.room).try_acquire_many_owned(u32::try_from(ROOM_KIB).unwrap()).unwrap();
+        assert_eq!(read(&bodies, "application/json", "{}").await, Err(429));
+    }
+}

@@ -1,0 +1,49 @@
+//! Messages in gRPC's frames: a byte that says that they are not compressed, four with their length, and they.
+//! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
+
+use axum::body::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header, uri::PathAndQuery};
+use http_body_util::Full;
+use prost::Message as _;
+use prost_reflect::DynamicMessage;
+use tonic::body::Body;
+
+/// How long a frame's head is.
+const HEAD: usize = 5;
+/// What is passed on of the caller's headers: how long it waits, which trace it is part of, who it is.
+const PASSED_ON: [HeaderName; 5] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("grpc-timeout"),
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+];
+
+/// A gRPC call with one message.
+pub(crate) fn request(call: &PathAndQuery, message: &DynamicMessage, caller: &HeaderMap) -> Request<Body> {
+    let length = message.encoded_len();
+    let mut frame = Vec::with_capacity(HEAD + length);
+    frame.push(0);
+    frame.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    message.encode(&mut frame).expect("a vector takes all there is");
+    let mut request = Request::new(Body::new(Full::new(Bytes::from(frame))));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = call.clone().into();
+    *request.version_mut() = Version::HTTP_2;
+    let headers = request.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    for name in PASSED_ON {
+        if let Some(value) = caller.get(&name) {
+            headers.insert(name, value.clone());
+        }
+    }
+    request
+}
+
+/// The message of a frame; `None` when it is no single, plain frame.
+pub(crate) fn message(frame: &Bytes) -> Option<Bytes> {
+    let (head, message) = frame.split_at_checked(HEAD)?;
+    let length = u32::from_be_bytes(head[1..].try_into().ok()?);
+    (head[0] == 0 && usize::try_from(length) == Ok(message.len())).then(|| frame.slice(HEAD..))
+}

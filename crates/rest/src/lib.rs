@@ -1,0 +1,74 @@
+//! REST: a service's gRPC API as JSON over HTTP, made of its descriptors and their `google.api.http` annotations.
+//!
+//! A request becomes the message of its RPC and is called through the very stack that the gRPC port serves
+//! ([`server::Calls`]), so that everything that a call passes there it passes from here. Beside it: gRPC-Web, for browsers;
+//! a description of it all (OpenAPI 3.1) at `/openapi.json`; and a page that shows that, at `/docs`.
+//! Owns no rule of the business and none of validation. Decisions: `docs/adr/0011`.
+
+mod answer;
+mod body;
+mod cors;
+mod docs;
+mod edge;
+mod error;
+mod frame;
+mod kinds;
+mod openapi;
+mod place;
+mod read;
+mod request;
+mod route;
+mod rule;
+mod template;
+mod text;
+mod web;
+mod write;
+
+use axum::Router;
+use server::Calls;
+
+pub use docs::Document;
+
+use crate::{body::Bodies, cors::Cors, docs::Docs, edge::Edge, web::Web};
+
+/// Who may call from a browser.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct RestConfig {
+    /// Web pages that may call over HTTP: their origins, such as https://shop.example, parted by commas. Pages of this machine
+    /// (http://localhost, http://127.0.0.1) always may; those of others are refused.
+    #[arg(long, env = "HOLDFAST_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
+    pub cors_origins: Vec<String>,
+}
+
+/// What is offered over HTTP.
+#[derive(Clone, Debug)]
+pub struct Api {
+    /// What it is called: for people.
+    pub title: &'static str,
+    /// The gRPC services, by their full names: the public ones. The internal ones are not to be named.
+    pub services: Vec<&'static str>,
+    /// The largest body of a request.
+    pub max_body_bytes: usize,
+    /// The descriptions that the page at `/docs` shows.
+    pub documents: Vec<Document>,
+}
+
+/// Everything over HTTP, with calls going to `calls`; to be merged with the routes of health and metrics.
+///
+/// # Errors
+/// A service is unknown, or an RPC has no usable `google.api.http` annotation.
+pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Router> {
+    let pool = route::pool()?;
+    let services = route::services(&pool, &api.services)?;
+    let routes = route::routes(&services)?;
+    let edge = Edge {
+        description: openapi::document(api.title, &services, &routes)?,
+        docs: Docs::new(&api.documents),
+        bodies: Bodies::new(api.max_body_bytes),
+        web: Web::new(api.services, calls.clone()),
+        cors: Cors::new(&config.cors_origins),
+        routes,
+        calls,
+    };
+    Ok(edge.router())
+}
