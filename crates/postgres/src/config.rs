@@ -17,7 +17,7 @@ pub struct DatabaseConfig {
     #[arg(
         long,
         env = "HOLDFAST_DATABASE_CONNECTIONS",
-        default_value_t = 10,
+        default_value_t = 12,
         value_name = "COUNT",
         value_parser = clap::value_parser!(u32).range(1..=1000)
     )]

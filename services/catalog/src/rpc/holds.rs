@@ -1,6 +1,6 @@
 //! HoldService. Internal.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use api::{field, page::Token};
 use batch::{BatchLimits, Batcher};
@@ -20,8 +20,8 @@ use crate::{
     holds, store,
 };
 
-/// The most calls that go into one transaction; each brings a batch of its own.
-const MAX_BATCH: usize = 4;
+/// The most lines that go into one transaction, from several calls; each brings a batch of its own, of up to 1,000.
+const MAX_BATCH: usize = 4_000;
 /// What may wait for a transaction; beyond it callers are refused at once.
 const QUEUE: usize = 64;
 /// How long a call should wait for its transaction.
@@ -84,7 +84,10 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         request: Request<pb::PlaceHoldsRequest>,
     ) -> Result<Response<pb::PlaceHoldsResponse>, Status> {
         let requests = convert::place_requests(&request.into_inner())?;
-        let outcomes = self.placer.submit(requests).await.map_err(Error::from)?.map_err(Error::Failed)?;
+        let lines = requests.iter().map(|request| request.items.len()).sum();
+        let deadline = server::time_left().map(|left| Instant::now() + left);
+        let placed = self.placer.submit_by(requests, lines, deadline).await;
+        let outcomes = placed.map_err(Error::from)?.map_err(Error::Failed)?;
         let outcomes = outcomes.into_iter().map(convert::place_outcome).collect();
         Ok(Response::new(pb::PlaceHoldsResponse { outcomes }))
     }
