@@ -1,18 +1,32 @@
 //! Health and metrics over HTTP, `/livez`, `/readyz`, `/metrics`, beside what else a service has there.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ::http::{StatusCode, header::CONTENT_TYPE};
-use anyhow::Context as _;
-use axum::{Router, extract::State, response::IntoResponse, routing::get, serve::ListenerExt as _};
+use axum::{Router, extract::State, response::IntoResponse, routing::get};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Health, PartState, Snapshot};
 
+/// Connections at a time; one more is closed at once.
+const MAX_CONNECTIONS: usize = 1_024;
+/// How long the head of a request may take, and how long a connection may be silent between two of them.
+const HEAD_LIMIT: Duration = Duration::from_mins(1);
 /// How long open requests are waited for once the process is to stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+/// How long nothing is accepted when the system refuses: it lacks descriptors or memory.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `stop`.
 pub(crate) async fn run(
@@ -20,25 +34,48 @@ pub(crate) async fn run(
     health: Health,
     more: Option<Router>,
     stop: CancellationToken,
-) -> anyhow::Result<()> {
+) {
     let router = Router::new()
         .route("/livez", get(async || "ok\n"))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(health)
         .merge(more.unwrap_or_default());
-    // An answer is written in one go: it is not to wait for more.
-    let listener = listener.tap_io(|stream| {
+    let (places, open) = (Arc::new(Semaphore::new(MAX_CONNECTIONS)), GracefulShutdown::new());
+    let server = server();
+    while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
+        // An answer is written in one go: it is not to wait for more.
         let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let limit = async {
-        stop.cancelled().await;
-        sleep(CLOSE_LIMIT).await;
-    };
-    tokio::select! {
-        served = async { serving.await } => served.context("serve HTTP"),
-        () = limit => Ok(()),
+        let service = TowerToHyperService::new(router.clone());
+        let connection = open.watch(server.serve_connection(TokioIo::new(stream), service).into_owned());
+        tokio::spawn(async move {
+            // What goes wrong here is between a client and its connection.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    let _ = timeout(CLOSE_LIMIT, open.shutdown()).await;
+}
+
+/// HTTP/1.1, and HTTP/2 for those who begin with it, patient for so long and no longer.
+fn server() -> Builder<TokioExecutor> {
+    let mut server = Builder::new(TokioExecutor::new());
+    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
+    server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_LIMIT);
+    server
+}
+
+async fn accept(listener: &TcpListener) -> TcpStream {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(error) => {
+                tracing::debug!(%error, "a connection that could not be accepted");
+                sleep(PAUSE).await;
+            }
+        }
     }
 }
 

@@ -69,15 +69,12 @@ pub async fn serve(
 }
 
 /// Answers for health and metrics over HTTP until `stop`, and for whatever `more` has: to be started before anything else, and
-/// stopped last. It ends before only if connections cannot be accepted any more, and says why.
+/// stopped last.
 pub async fn serve_http(
     listener: TcpListener,
     health: Health,
     more: Option<Router>,
     stop: CancellationToken,
 ) {
-    if let Err(error) = http::run(listener, health, more, stop).await {
-        let error: &dyn std::error::Error = error.as_ref();
-        tracing::error!(error, "health is not answered any more");
-    }
+    http::run(listener, health, more, stop).await;
 }

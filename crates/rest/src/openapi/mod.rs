@@ -5,6 +5,7 @@ mod comments;
 mod errors;
 mod example;
 mod operation;
+mod scalar;
 mod schema;
 
 use std::collections::BTreeMap;

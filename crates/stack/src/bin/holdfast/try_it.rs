@@ -50,7 +50,14 @@ pub(crate) async fn print(clients: &Clients, ports: &PortOptions) -> Result<()> 
             "{buf} curl --protocol grpc --http2-prior-knowledge -d '{body}' \\\n  http://127.0.0.1:{port}/{service}/{method}"
         ));
     }
+    line("\n# Over REST, as JSON");
+    let (catalog, reservation) = (ports.catalog_http, ports.reservation_http);
+    line(format_args!("curl -sS http://127.0.0.1:{reservation}/v1/bookings/{stock_booking}"));
+    line(format_args!(
+        "curl -sS 'http://127.0.0.1:{catalog}/v1/seatMaps/{FLIGHT}/seats?state=FREE&pageSize=3'"
+    ));
     line("\n# What there is");
+    line(format_args!("http://127.0.0.1:{reservation}/docs in a browser, or"));
     line(format_args!("{} -plaintext 127.0.0.1:{} describe {BOOKINGS}", grpc.program, ports.reservation));
     line("\n`make demo` shows it all by itself; `make status`, `make logs`, `make psql`, `make down`.");
     Ok(())
