@@ -118,9 +118,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
 
     let holds = HoldRpc::new(pool.clone(), config.review_grace_ms.into());
     holds.supervise(&jobs, &background);
-    let shop = CatalogRpc::new(pool.clone(), &health);
-    shop.supervise(&jobs, &background);
-    let routes = Routes::new(CatalogServiceServer::new(shop))
+    let products_and_seats = CatalogRpc::new(pool.clone(), &health);
+    products_and_seats.supervise(&jobs, &background);
+    let routes = Routes::new(CatalogServiceServer::new(products_and_seats))
         .add_service(HoldServiceServer::new(holds))
         .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];

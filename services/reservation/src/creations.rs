@@ -57,7 +57,7 @@ enum Found {
     /// It was inserted at this instant.
     Now(OffsetDateTime),
     /// Its id was there already.
-    Before(Result<Seen, Failure>),
+    Before(Box<Result<Seen, Failure>>),
 }
 
 struct Insert<'a> {
@@ -93,7 +93,7 @@ impl UnitOfWork for Insert<'_> {
                 Some(now) => Ok(Found::Now(now)),
                 None => existing
                     .get(&new.id.get())
-                    .map(|seen| Found::Before(seen.clone()))
+                    .map(|seen| Found::Before(Box::new(seen.clone())))
                     .ok_or(Error::LostUpdate("bookings")),
             })
             .collect()
