@@ -10,7 +10,7 @@ const ACTORS: [&str; 2] = ["services/expirer/src", "services/reservation/src/rel
 
 /// What may be awaited and does nothing to others: waiting, taking turns, and units of work. Whatever else is awaited does, unless
 /// it is a function of the actor's own, whose awaits are looked at where they stand.
-const HARMLESS: [&str; 15] = [
+const HARMLESS: [&str; 17] = [
     "acquire",
     "attempt",
     "bind",
@@ -22,6 +22,8 @@ const HARMLESS: [&str; 15] = [
     "finished",
     "lock",
     "next",
+    "notified",
+    "sleep_until",
     "submit",
     "transact",
     "up",
