@@ -16,10 +16,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc, oneshot},
+    time::sleep,
+};
 use tracing::{Instrument as _, Span};
 
 use crate::{metrics::Metrics, pace::Pace};
+
+/// Who waits for a batch that runs, because few wait, does not wait for longer than this.
+const SLOW: Duration = Duration::from_millis(100);
 
 /// The bounds of a batcher; each at least 1.
 #[derive(Clone, Copy, Debug)]
@@ -230,7 +236,7 @@ impl Dispatcher {
 }
 
 impl Dispatcher {
-    /// Waits until no batch runs, or enough waits for one beside those that do.
+    /// Waits until no batch runs, or enough waits for one beside those that do, or those have run for too long to wait for.
     async fn worth_it(&self, slots: &Semaphore) {
         let others = self.limits.in_flight - 1;
         let alone = async {
@@ -245,6 +251,8 @@ impl Dispatcher {
         tokio::select! {
             () = alone => {}
             () = enough => {}
+            // What runs will not make room soon.
+            () = sleep(SLOW) => {}
         }
     }
 }

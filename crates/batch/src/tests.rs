@@ -94,6 +94,18 @@ async fn a_batch_begins_beside_another_only_when_enough_waits_for_it() {
 }
 
 #[tokio::test]
+async fn few_do_not_wait_for_long_behind_a_batch_that_does_not_end() {
+    let gated = gated(BatchLimits { in_flight: 2, beside: 3, ..LIMITS });
+    let first = gated.submit(1);
+    gated.until_batches(1).await;
+    let second = gated.submit(2);
+    gated.until_batches(2).await;
+    gated.gate.add_permits(2);
+    assert!(first.await.unwrap().is_ok());
+    assert!(second.await.unwrap().is_ok());
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_at_once() {
     let gated = gated(BatchLimits { queue: 2, ..LIMITS });
     let first = gated.submit(1);

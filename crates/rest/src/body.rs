@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::body::Body;
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body_util::BodyExt as _;
 use serde_json::Value as Json;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
@@ -50,17 +50,11 @@ impl Bodies {
         if announced.is_some_and(|length| length > self.limit) {
             return Err(self.too_large());
         }
-        let room = self.take(announced.unwrap_or(self.limit))?;
-        let reading = timeout(TIME_LIMIT, Limited::new(body, self.limit).collect());
-        let Ok(read) = reading.await else {
+        let Ok(read) = timeout(TIME_LIMIT, self.gather(body)).await else {
             let message = "the body did not arrive in time";
             return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message));
         };
-        let bytes = match read {
-            Ok(read) => read.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => return Err(self.too_large()),
-            Err(_) => return Err(malformed("the body broke off")),
-        };
+        let (bytes, room) = read?;
         if bytes.is_empty() {
             return Ok(Given { json: None, room: None });
         }
@@ -70,8 +64,24 @@ impl Bodies {
         Ok(Given { json: Some(json), room: Some(room) })
     }
 
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Refused> {
-        let kib = u32::try_from(bytes.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+    /// All of a body, with room for what has arrived: who is slow, or only announces much, takes nothing from others.
+    async fn gather(&self, mut body: Body) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refused> {
+        let (mut bytes, mut room) = (Vec::new(), self.take(0)?);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|_| malformed("the body broke off"))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let (before, after) = (bytes.len(), bytes.len() + data.len());
+            if after > self.limit {
+                return Err(self.too_large());
+            }
+            room.merge(self.take(after.div_ceil(1 << 10) - before.div_ceil(1 << 10))?);
+            bytes.extend_from_slice(&data);
+        }
+        Ok((bytes, room))
+    }
+
+    fn take(&self, kib: usize) -> Result<OwnedSemaphorePermit, Refused> {
+        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
         Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| api::overloaded().into())
     }
 
@@ -138,5 +148,16 @@ mod tests {
         assert_eq!(read(&bodies, "application/json", "[1,2,3,4,5,6,7,8]").await, Err(413));
         let _all = Arc::clone(&bodies.room).try_acquire_many_owned(u32::try_from(ROOM_KIB).unwrap()).unwrap();
         assert_eq!(read(&bodies, "application/json", "{}").await, Err(429));
+    }
+
+    #[tokio::test]
+    async fn who_announces_much_and_sends_nothing_takes_no_room() {
+        let bodies = Bodies::new(1 << 20);
+        let request = Request::post("/").header("content-length", 1 << 20);
+        let silent = Body::from_stream(futures::stream::pending::<Result<&[u8], std::io::Error>>());
+        let (parts, body) = request.body(silent).unwrap().into_parts();
+        let mut reading = std::pin::pin!(bodies.read(&parts, body));
+        assert!(futures::poll!(&mut reading).is_pending());
+        assert_eq!(bodies.room.available_permits(), ROOM_KIB);
     }
 }

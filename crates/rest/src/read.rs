@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use crate::{
     kinds::{self, Known},
     place::Place,
-    text,
+    rule, text,
 };
 
 /// The largest whole number that a double has exactly, as JavaScript's numbers do.
@@ -51,6 +51,11 @@ impl Reader {
             Json::Null if matches!(kind, Kind::Message(_)) && !field.is_list() => None,
             Json::Null => self.refuse(at, "must not be null; leave it out instead"),
             Json::Array(members) if field.is_list() => {
+                // Before any of them is made into a message, of which each takes far more room than its text.
+                let most = rule::of(field).max_items as usize;
+                if most > 0 && members.len() > most {
+                    return self.refuse(at, format!("must have at most {most} members"));
+                }
                 let read = |(index, json)| self.single(&kind, json, at.member(index));
                 Some(Value::List(members.into_iter().enumerate().filter_map(read).collect()))
             }

@@ -23,6 +23,8 @@ use crate::{Health, PartState, Snapshot};
 const MAX_CONNECTIONS: usize = 1_024;
 /// How long the head of a request may take, and how long a connection may be silent between two of them.
 const HEAD_LIMIT: Duration = Duration::from_mins(1);
+/// What one connection may have read and not handled, or answered and not sent; the head of a request must fit in.
+const CONNECTION_BUFFER_BYTES: usize = 64 << 10;
 /// How long open requests are waited for once the process is to stop.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 /// How long nothing is accepted when the system refuses: it lacks descriptors or memory.
@@ -59,11 +61,14 @@ pub(crate) async fn run(
     let _ = timeout(CLOSE_LIMIT, open.shutdown()).await;
 }
 
-/// HTTP/1.1, and HTTP/2 for those who begin with it, patient for so long and no longer.
+/// HTTP/1.1 alone: who speaks HTTP/2 has the gRPC port. Patient for so long and no longer, with so much memory and no more.
 fn server() -> Builder<TokioExecutor> {
-    let mut server = Builder::new(TokioExecutor::new());
-    server.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_LIMIT);
-    server.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_LIMIT);
+    let mut server = Builder::new(TokioExecutor::new()).http1_only();
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_LIMIT)
+        .max_buf_size(CONNECTION_BUFFER_BYTES);
     server
 }
 

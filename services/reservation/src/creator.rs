@@ -83,6 +83,8 @@ impl Creator {
 
     /// Creates a booking; with `hold` takes its units first. Given up with its caller's time only before its batch begins.
     pub async fn create(&self, new: New, hold: bool) -> Result<Seen, Error> {
+        // Who shuts down waits for this one, also while it waits for its batch.
+        let _goes_on = self.under_way.token();
         let batcher = if hold { &self.holds } else { &self.drafts };
         let lines = new.lines.len();
         match batcher.submit_by(new, lines, caller_waits_until()).await?.map_err(Error::Failed)? {

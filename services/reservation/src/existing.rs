@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Instant};
 
 use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
+use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
 use server::{Channel, Jobs};
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -20,7 +21,7 @@ use crate::{
     error::{Error, Failure, each},
     placement::{self, Placement, Wanted},
     relay::Wake,
-    store::{bookings, create::New, row::Seen},
+    store::{Inconsistent, bookings, create::New, row::Seen},
     transitions::{self, Answer, Asked},
 };
 
@@ -165,9 +166,20 @@ async fn read(pool: &PgPool, ids: &[BookingId]) -> Result<Vec<Result<Option<Seen
     let mut unique: Vec<Uuid> = ids.iter().map(|id| id.get()).collect();
     unique.sort_unstable();
     unique.dedup();
-    let found = bookings::get(&mut *pool.acquire().await?, &unique).await?;
-    let found = bookings::by_id(found, "get");
+    let found = bookings::by_id(postgres::autocommit(pool, &Read(&unique)).await?, "get");
     Ok(ids.iter().map(|id| found.get(&id.get()).cloned().transpose()).collect())
+}
+
+/// The bookings with these ids. With the limits of a unit of work: a server that does not answer must not keep the batch.
+struct Read<'a>(&'a [Uuid]);
+
+impl UnitOfWork for Read<'_> {
+    type Output = Vec<Result<Seen, Inconsistent>>;
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
+        bookings::get(conn, self.0).await
+    }
 }
 
 /// Names the id that a refusal is about.

@@ -6,9 +6,11 @@ use std::{
 };
 
 use batch::{BatchLimits, Batcher};
+use postgres::UnitOfWork;
 use server::Jobs;
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{
     Error,
@@ -63,10 +65,22 @@ async fn read(pool: &PgPool, ids: &[ProductId]) -> Result<Vec<Result<Option<Prod
     let mut unique: Vec<_> = ids.iter().map(|id| id.as_uuid()).collect();
     unique.sort_unstable();
     unique.dedup();
-    let rows = store::get(&mut *pool.acquire().await?, &unique).await?;
+    let rows = postgres::autocommit(pool, &Read(&unique)).await?;
     let found: HashMap<ProductId, Result<Product, Failure>> = rows
         .into_iter()
         .map(|(id, product)| (id, product.map_err(|error| error.into_failure("get_product"))))
         .collect();
     Ok(ids.iter().map(|id| found.get(id).cloned().transpose()).collect())
+}
+
+/// The products with these ids. With the limits of a unit of work: a server that does not answer must not keep the batch.
+struct Read<'a>(&'a [Uuid]);
+
+impl UnitOfWork for Read<'_> {
+    type Output = Vec<(ProductId, Result<Product, Error>)>;
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
+        store::get(conn, self.0).await
+    }
 }
