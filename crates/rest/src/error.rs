@@ -108,7 +108,8 @@ fn respond(http: StatusCode, status: &Status, name: impl Fn(&str) -> String) -> 
         let nanos = i32::try_from(delay.subsec_nanos()).unwrap_or_default();
         details.push(Detail::Retry { retry_delay: text::format_duration(seconds, nanos) });
     }
-    let error = Error { code: http.as_u16(), status: code_name(status.code()), message: &message, details };
+    let error =
+        Error { code: http.as_u16(), status: api::code_name(status.code()), message: &message, details };
     let mut response = answer::json(http, &error);
     if let Some(delay) = delay {
         // Whole seconds are all that it can say: never less than the delay.
@@ -143,29 +144,6 @@ pub(crate) fn http_status(code: Code) -> StatusCode {
         Code::Unimplemented => StatusCode::NOT_IMPLEMENTED,
         Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Code::DeadlineExceeded => StatusCode::GATEWAY_TIMEOUT,
-    }
-}
-
-/// The name that gRPC gives a code.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

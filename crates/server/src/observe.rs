@@ -118,7 +118,7 @@ fn trace(span: &Span, method: &KeyValue, headers: &HeaderMap) {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let code = name(self.code.unwrap_or(Code::Cancelled));
+        let code = api::code_name(self.code.unwrap_or(Code::Cancelled));
         // No line of the log comes behind it: only traces show it.
         if telemetry::exports_traces() {
             self.span.record("rpc.code", code);
@@ -168,29 +168,6 @@ impl HttpBody for Observed {
 /// The code of a call, if these headers or trailers say it.
 fn code(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
-}
-
-/// The name that gRPC gives a code.
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ fn example(status: u16) -> Json {
         499 => (Code::Cancelled, "cancelled", json!([])),
         _ => (Code::Internal, "internal error; its cause is in the server's log", json!([])),
     };
-    json!({ "code": status, "status": error::code_name(name), "message": message, "details": details })
+    json!({ "code": status, "status": api::code_name(name), "message": message, "details": details })
 }
 
 /// The reasons by status: those of the services' packages, and the catalog's, which others pass on.
@@ -136,7 +136,7 @@ fn reasons(services: &[ServiceDescriptor], comments: &Comments) -> BTreeMap<u16,
             continue;
         };
         for (reason, text) in documented(&reasons, comments) {
-            let code = CODES.into_iter().find(|code| text.contains(error::code_name(*code)));
+            let code = CODES.into_iter().find(|code| text.contains(api::code_name(*code)));
             let Some(code) = code else { continue };
             let listed = found.entry(error::http_status(code).as_u16()).or_default();
             if !listed.iter().any(|line| line.starts_with(&format!("`{reason}`"))) {
