@@ -1,4 +1,4 @@
-//! Calls to other services: lazy connection, keepalive, deadlines and trace context passed on.
+//! Calls to other services: deadlines and trace context passed on, failures told apart.
 
 use std::{
     error::Error,
@@ -10,31 +10,16 @@ use std::{
 };
 
 use ::http::{Request, Response};
-use anyhow::Context as _;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
-use tonic::{
-    Status, TimeoutExpired,
-    body::Body,
-    transport::{self, Endpoint},
-};
+use tonic::{Status, TimeoutExpired, body::Body, transport};
 use tower::Service;
 
 use crate::{
     deadline::{self, GRPC_TIMEOUT},
+    directory::{self, Lookup},
     replicas::Replicas,
 };
-
-/// How much of one answer may be on its way before it is read: a batch, whole.
-const STREAM_WINDOW_BYTES: u32 = 1 << 20;
-/// The same for all answers over a connection together.
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
-
-/// How long one try to connect may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// A silent connection is asked for a sign of life this often, and given up without one.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The way to another service, for its generated client: `HoldServiceClient<server::Channel>`. Clones share a connection.
 ///
@@ -48,29 +33,23 @@ pub struct Channel {
     timeout: Duration,
 }
 
-/// Makes a channel to `urls` (`http://127.0.0.1:50051`), one or several parted by commas: replicas of one service, which get
-/// calls in turn. It connects when it is first used, and again whenever it must: the service need not be there yet. Call it
-/// inside the runtime.
+/// Makes a channel to `urls` (`http://127.0.0.1:50051`), one or several parted by commas. Every address that the host of one of
+/// them has is a replica of one service, and they get calls in turn. Names are looked up again and again: new replicas are
+/// found, and gone ones dropped. It connects when it is first used, and again whenever it must: the service need not be there
+/// yet. Call it inside the runtime.
 ///
 /// # Errors
 /// One of `urls` is not a URL.
 pub fn channel(urls: &str, timeout: Duration) -> anyhow::Result<Channel> {
-    let channels = urls.split(',').map(|url| connect(url.trim())).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Channel { replicas: Arc::new(Replicas::new(channels)), timeout })
+    channel_by(urls, timeout, directory::of_the_system())
 }
 
-fn connect(url: &str) -> anyhow::Result<transport::Channel> {
-    let endpoint = Endpoint::from_shared(url.to_owned()).with_context(|| format!("read the URL {url:?}"))?;
-    Ok(endpoint
-        .connect_timeout(CONNECT_TIMEOUT)
-        .tcp_nodelay(true)
-        .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
-        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
-        .keep_alive_timeout(KEEPALIVE_TIMEOUT)
-        .keep_alive_while_idle(true)
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .connect_lazy())
+/// The same, with names that are looked up by `lookup`.
+///
+/// # Errors
+/// One of `urls` is not a URL.
+pub fn channel_by(urls: &str, timeout: Duration, lookup: Lookup) -> anyhow::Result<Channel> {
+    Ok(Channel { replicas: directory::replicas(urls, lookup)?, timeout })
 }
 
 impl Service<Request<Body>> for Channel {
@@ -106,6 +85,11 @@ pub(crate) fn unreachable(error: transport::Error) -> Status {
     let mut status = Status::unavailable("the other service cannot be reached");
     status.set_source(Arc::new(error));
     status
+}
+
+/// No address of it is known.
+pub(crate) fn unknown() -> Status {
+    Status::unavailable("the other service cannot be found")
 }
 
 /// The connection broke in the middle of the answer.

@@ -5,10 +5,10 @@ use std::time::Duration;
 /// Whom to ask, and how strictly to judge.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
-    /// The catalog.
+    /// The catalog. Several URLs are parted by commas; each address that the name of a host has is a replica of its own.
     #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub catalog_url: String,
-    /// Reservation.
+    /// Reservation; as with the catalog.
     #[arg(
         long,
         env = "HOLDFAST_RESERVATION_URL",

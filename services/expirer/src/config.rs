@@ -12,10 +12,10 @@ pub struct Config {
     /// Where to serve health and metrics over HTTP.
     #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8083", value_name = "ADDRESS")]
     pub http_listen: SocketAddr,
-    /// The catalog.
+    /// The catalog. Several URLs are parted by commas; each address that the name of a host has is a replica of its own.
     #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub catalog_url: String,
-    /// Reservation.
+    /// Reservation; as with the catalog.
     #[arg(
         long,
         env = "HOLDFAST_RESERVATION_URL",

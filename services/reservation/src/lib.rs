@@ -60,7 +60,7 @@ pub struct Config {
     /// Where to serve REST, gRPC-Web, health and metrics over HTTP.
     #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
     pub http_listen: SocketAddr,
-    /// The catalog.
+    /// The catalog. Several URLs are parted by commas; each address that the name of a host has is a replica of its own.
     #[arg(long, env = "HOLDFAST_CATALOG_URL", default_value = "http://127.0.0.1:50051", value_name = "URL")]
     pub catalog_url: String,
     /// Where browsers find the catalog's HTTP port: for the page at /docs, which shows its API as well.

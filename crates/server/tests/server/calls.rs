@@ -129,22 +129,3 @@ async fn one_call_too_many_is_refused_at_once_and_the_services_and_health_are_no
     call(channel, "/test.Test/Wait", None).await.unwrap();
     end(running).await;
 }
-
-#[tokio::test]
-async fn calls_go_to_another_replica_when_one_is_gone() {
-    let (first, second) = (start().await, start().await);
-    let urls = format!("{}, {}", first.url, second.url);
-    let channel = server::channel(&urls, PATIENCE).unwrap();
-    for running in [&first, &second] {
-        running.answer.send_replace(true);
-    }
-    for _ in 0..4 {
-        call(channel.clone(), "/test.Test/Wait", None).await.unwrap();
-    }
-    end(first).await;
-    for _ in 0..10 {
-        call(channel.clone(), "/test.Test/Wait", None).await.unwrap();
-    }
-    end(second).await;
-    assert_eq!(call(channel, "/test.Test/Wait", None).await.unwrap_err().code(), Code::Unavailable);
-}

@@ -5,4 +5,5 @@
 mod calls;
 mod ending;
 mod health;
+mod replicas;
 mod running;

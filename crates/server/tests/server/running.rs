@@ -3,7 +3,10 @@
 use std::{
     future::pending,
     net::SocketAddr,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -35,8 +38,11 @@ pub(crate) struct Running {
     pub(crate) stop: CancellationToken,
     pub(crate) served: JoinHandle<anyhow::Result<()>>,
     pub(crate) url: String,
+    pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) arrived: Arc<Notify>,
+    /// How many calls arrived.
+    pub(crate) calls: Arc<AtomicUsize>,
     pub(crate) answer: watch::Sender<bool>,
 }
 
@@ -48,18 +54,23 @@ static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| {
 });
 
 pub(crate) async fn start() -> Running {
+    start_at("127.0.0.1").await
+}
+
+pub(crate) async fn start_at(ip: &str) -> Running {
     LazyLock::force(&TELEMETRY);
-    let grpc = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let grpc = TcpListener::bind((ip, 0)).await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", grpc.local_addr().unwrap());
+    let grpc_address = grpc.local_addr().unwrap();
+    let url = format!("http://{grpc_address}");
     let http_address = http.local_addr().unwrap();
     let health = Health::new(&[SERVICE]).require("database").inform("broker");
     let stop = CancellationToken::new();
-    let arrived = Arc::new(Notify::new());
+    let (arrived, calls) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let answer = watch::Sender::new(false);
-    let routes = Routes::from(handlers(arrived.clone(), answer.subscribe()));
+    let routes = Routes::from(handlers(arrived.clone(), calls.clone(), answer.subscribe()));
     let served = tokio::spawn(serve(grpc, http, routes, health.clone(), stop.clone()));
-    Running { health, stop, served, url, http: http_address, arrived, answer }
+    Running { health, stop, served, url, grpc: grpc_address, http: http_address, arrived, calls, answer }
 }
 
 /// As a service does.
@@ -79,9 +90,10 @@ async fn serve(
     served
 }
 
-fn handlers(arrived: Arc<Notify>, answer: watch::Receiver<bool>) -> Router {
+fn handlers(arrived: Arc<Notify>, calls: Arc<AtomicUsize>, answer: watch::Receiver<bool>) -> Router {
     let waiting = async move || {
         let mut answer = answer.clone();
+        calls.fetch_add(1, Ordering::Relaxed);
         arrived.notify_one();
         answer.wait_for(|told| *told).await.unwrap();
         empty_message()

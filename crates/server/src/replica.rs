@@ -1,0 +1,139 @@
+//! One replica of another service: a URL at one address, and the lazy connection to it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use ::http::{Uri, uri::Scheme};
+use anyhow::{Context as _, bail};
+use tokio::time::Instant;
+use tonic::transport::{Channel, Endpoint};
+
+/// How long a replica that could not be reached is passed over, while there are others.
+const PASSED_OVER: Duration = Duration::from_secs(1);
+
+/// How much of one answer may be on its way before it is read: a batch, whole.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+/// The same for all answers over a connection together.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// How long one try to connect may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// A silent connection is asked for a sign of life this often, and given up without one.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A URL of a service, whose host may have several addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Url {
+    uri: Uri,
+    scheme: Scheme,
+    host: String,
+    port: u16,
+}
+
+/// What a URL's host is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Host<'a> {
+    /// An address, and no other.
+    Address(SocketAddr),
+    /// A name, to be looked up, and the port.
+    Name(&'a str, u16),
+}
+
+impl Url {
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let uri: Uri = text.parse().with_context(|| format!("read the URL {text:?}"))?;
+        let (Some(scheme), Some(host)) = (uri.scheme(), uri.host()) else {
+            bail!("{text:?} is not a URL such as http://127.0.0.1:50051");
+        };
+        let port = uri.port_u16().unwrap_or(if *scheme == Scheme::HTTPS { 443 } else { 80 });
+        // IPv6 addresses stand in brackets.
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { scheme: scheme.clone(), host, port, uri })
+    }
+
+    pub(crate) fn host(&self) -> Host<'_> {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => Host::Address(SocketAddr::new(address, self.port)),
+            Err(_) => Host::Name(&self.host, self.port),
+        }
+    }
+}
+
+/// A replica. Its connection ends, once the calls on it are through, when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    url: Url,
+    address: SocketAddr,
+    channel: Channel,
+    passed_over_until: Mutex<Option<Instant>>,
+}
+
+impl Replica {
+    /// What `url` leads to at `address`. Connects when it is first called.
+    pub(crate) fn new(url: Url, address: SocketAddr) -> anyhow::Result<Self> {
+        let uri = Uri::builder()
+            .scheme(url.scheme.clone())
+            .authority(address.to_string())
+            .path_and_query("/")
+            .build()
+            .with_context(|| format!("make a URL of {address}"))?;
+        let channel = Endpoint::from(uri)
+            .origin(url.uri.clone()) // calls carry the name that was asked for
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Some(KEEPALIVE_INTERVAL))
+            .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+            .keep_alive_timeout(KEEPALIVE_TIMEOUT)
+            .keep_alive_while_idle(true)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .connect_lazy();
+        Ok(Self { url, address, channel, passed_over_until: Mutex::default() })
+    }
+
+    /// Whether it is what `url` leads to at `address`.
+    pub(crate) fn is(&self, url: &Url, address: SocketAddr) -> bool {
+        self.address == address && self.url == *url
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub(crate) fn pass_over(&self) {
+        *self.passed_over_until.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Instant::now() + PASSED_OVER);
+    }
+
+    pub(crate) fn is_passed_over(&self, now: Instant) -> bool {
+        self.passed_over_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_host_of_a_url_is_an_address_or_a_name() {
+        for (text, host) in [
+            ("http://127.0.0.1:50051", Host::Address(([127, 0, 0, 1], 50051).into())),
+            ("http://[::1]:50051", Host::Address("[::1]:50051".parse().unwrap())),
+            ("http://catalog", Host::Name("catalog", 80)),
+            ("https://catalog.shop.svc/", Host::Name("catalog.shop.svc", 443)),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().host(), host, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_url_is_refused() {
+        for text in ["", "catalog:50051", "/catalog", "http://", "http://a b"] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+}
