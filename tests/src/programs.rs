@@ -47,5 +47,7 @@ fn find(name: &str) -> PathBuf {
     let path = env::var_os("PATH").unwrap_or_default();
     let places = [tools].into_iter().chain(env::split_paths(&path));
     let found = places.map(|place| place.join(name)).find(|program| program.is_file());
-    found.unwrap_or_else(|| panic!("{name} is missing: `scripts/install.sh tools clients` installs it"))
+    found.unwrap_or_else(|| {
+        panic!("{name} is missing: `scripts/install.sh tools clients kubernetes` installs it")
+    })
 }
