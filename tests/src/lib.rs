@@ -14,6 +14,7 @@ mod compat;
 mod counters;
 mod dice;
 mod ended;
+pub mod exposition;
 pub mod fuzz;
 mod goods;
 mod lag;

@@ -8,7 +8,7 @@ use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
 use tokio::{sync::watch, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AmqpConfig, ConfigError, Deliveries, Error, Lanes, Publisher, topology};
+use crate::{AmqpConfig, ConfigError, Deliveries, Depths, Error, Lanes, Publisher, topology};
 
 /// How long a connection, with its declarations, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,6 +89,12 @@ impl Broker {
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         Publisher::new(self.clone())
+    }
+
+    /// Something to look at the queues with.
+    #[must_use]
+    pub fn depths(&self) -> Depths {
+        Depths::new(self.clone())
     }
 
     /// Starts to take messages from `queue`, of which at most `prefetch` are unacknowledged at any time.

@@ -6,6 +6,7 @@
 mod config;
 mod connection;
 mod consumer;
+mod depths;
 mod error;
 mod lanes;
 mod message;
@@ -16,6 +17,7 @@ pub mod topology;
 pub use config::{AmqpConfig, ConfigError};
 pub use connection::{Broker, LinkState};
 pub use consumer::{Deliveries, Delivery};
+pub use depths::Depths;
 pub use error::Error;
 pub use lanes::{LEAD, Lanes, Route};
 pub use message::{CloudEvent, Message};

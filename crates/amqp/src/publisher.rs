@@ -1,6 +1,9 @@
 //! Publishing that counts only when RabbitMQ has said so.
 
-use std::time::Duration;
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use failpoint::Step;
 use futures::future::try_join_all;
@@ -8,12 +11,20 @@ use lapin::{
     Channel, Confirmation,
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
+use opentelemetry::{KeyValue, metrics::Histogram};
 use tokio::time::timeout;
 
 use crate::{Broker, Error, Message};
 
 /// How long RabbitMQ may take to confirm everything that was published together.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
+
+static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
+    telemetry::duration_histogram(
+        "holdfast_broker_publish_duration_seconds",
+        "How long RabbitMQ took to confirm messages that were published together",
+    )
+});
 
 /// Publishes on a channel of its own, made when it is first needed and again after every failure.
 ///
@@ -53,9 +64,12 @@ impl Publisher {
             }
             Ok(channel)
         };
-        let channel =
-            timeout(CONFIRM_TIMEOUT, publish).await.unwrap_or(Err(Error::Timeout(CONFIRM_TIMEOUT)))?;
-        self.channel = Some(channel);
+        let start = Instant::now();
+        let published =
+            timeout(CONFIRM_TIMEOUT, publish).await.unwrap_or(Err(Error::Timeout(CONFIRM_TIMEOUT)));
+        let outcome = if published.is_ok() { "confirmed" } else { "failed" };
+        DURATION.record(start.elapsed().as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
+        self.channel = Some(published?);
         Ok(())
     }
 

@@ -93,6 +93,7 @@ pub struct Batcher<Req, Resp> {
     enough: Arc<Notify>,
     limits: BatchLimits,
     pace: Arc<Pace>,
+    metrics: Arc<Metrics>,
 }
 
 impl<Req, Resp> Clone for Batcher<Req, Resp> {
@@ -103,6 +104,7 @@ impl<Req, Resp> Clone for Batcher<Req, Resp> {
             enough: Arc::clone(&self.enough),
             limits: self.limits,
             pace: Arc::clone(&self.pace),
+            metrics: Arc::clone(&self.metrics),
         }
     }
 }
@@ -125,15 +127,22 @@ where
         assert!(limits.max_batch > 0 && limits.in_flight > 0, "a batcher needs room for a request");
         let (queue, received) = mpsc::channel(limits.queue);
         let (waiting, enough, pace) = (Arc::default(), Arc::default(), Arc::new(Pace::default()));
+        let metrics = Arc::new(Metrics::new(name));
+        // Whoever only watches the queue does not keep it.
+        let watched = queue.downgrade();
+        metrics.watch(
+            move || watched.upgrade().map(|queue| queue.max_capacity() - queue.capacity()),
+            limits.queue,
+        );
         let dispatcher = Dispatcher {
             limits,
             waiting: Arc::clone(&waiting),
             enough: Arc::clone(&enough),
             pace: Arc::clone(&pace),
-            metrics: Metrics::new(name),
+            metrics: Arc::clone(&metrics),
         };
         tokio::spawn(dispatcher.run(received, Arc::new(run)));
-        Self { queue, waiting, enough, limits, pace }
+        Self { queue, waiting, enough, limits, pace, metrics }
     }
 
     /// Hands `request` over and waits for its response. When the caller stops waiting before the batch starts, the
@@ -162,7 +171,7 @@ where
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             let too_late = left.is_some_and(|left| wait + self.pace.time_of(1, 1) > left);
             if wait > self.limits.max_wait || too_late {
-                return Err(SubmitError::QueueFull);
+                return Err(self.refuse());
             }
         }
         let response = match self.queue.try_reserve() {
@@ -176,10 +185,15 @@ where
                 }
                 response
             }
-            Err(mpsc::error::TrySendError::Full(())) => return Err(SubmitError::QueueFull),
+            Err(mpsc::error::TrySendError::Full(())) => return Err(self.refuse()),
             Err(mpsc::error::TrySendError::Closed(())) => return Err(SubmitError::Abandoned),
         };
         response.await.unwrap_or(Err(SubmitError::Abandoned))
+    }
+
+    fn refuse(&self) -> SubmitError {
+        self.metrics.refused(1);
+        SubmitError::QueueFull
     }
 }
 
@@ -189,7 +203,7 @@ struct Dispatcher {
     waiting: Arc<AtomicUsize>,
     enough: Arc<Notify>,
     pace: Arc<Pace>,
-    metrics: Metrics,
+    metrics: Arc<Metrics>,
 }
 
 impl Dispatcher {
@@ -210,10 +224,10 @@ impl Dispatcher {
             if taken.is_empty() {
                 return;
             }
-            let taken = still_wanted(taken);
+            let taken = still_wanted(taken, &self.metrics);
             let Some(oldest) = taken.first() else { continue };
-            self.metrics.record(taken.len(), oldest.since.elapsed());
-            let (run, pace) = (Arc::clone(&run), Arc::clone(&self.pace));
+            self.metrics.started(taken.len(), oldest.since.elapsed());
+            let (run, pace, metrics) = (Arc::clone(&run), Arc::clone(&self.pace), Arc::clone(&self.metrics));
             // One trace cannot have many parents: the batch belongs to that of its oldest request.
             let span = oldest.span.clone();
             // From here on they do not wait any more.
@@ -222,7 +236,9 @@ impl Dispatcher {
             let batch = async move {
                 let start = Instant::now();
                 let responses = run(requests).await;
-                pace.took(start.elapsed());
+                let time = start.elapsed();
+                pace.took(time);
+                metrics.took(time);
                 assert_eq!(responses.len(), replies.len(), "a batch answers each of its requests");
                 for (reply, response) in replies.into_iter().zip(responses) {
                     // A caller that has gone meanwhile does not hear of it.
@@ -283,12 +299,15 @@ async fn take<Req, Resp>(
 }
 
 /// What somebody still waits for. The others are refused: nothing is done for them.
-fn still_wanted<Req, Resp>(taken: Vec<Waiting<Req, Resp>>) -> Vec<Waiting<Req, Resp>> {
+fn still_wanted<Req, Resp>(taken: Vec<Waiting<Req, Resp>>, metrics: &Metrics) -> Vec<Waiting<Req, Resp>> {
     let now = Instant::now();
     let (wanted, late): (Vec<_>, Vec<_>) = taken
         .into_iter()
         .filter(|item| !item.reply.is_closed())
         .partition(|item| item.deadline.is_none_or(|deadline| now < deadline));
+    if !late.is_empty() {
+        metrics.refused(late.len());
+    }
     for item in late {
         let _ = item.reply.send(Err(SubmitError::QueueFull));
     }

@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod error;
 mod follow;
+mod metrics;
 mod migrate;
 mod probe;
 mod servers;

@@ -2,13 +2,13 @@
 
 use std::{
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::{sleep, timeout};
 
-use crate::{connect::silent, error::is_conflict};
+use crate::{connect::silent, error::is_conflict, metrics};
 
 /// How often a unit of work is tried.
 const ATTEMPTS: u32 = 5;
@@ -67,15 +67,20 @@ where
     Fut: Future<Output = Result<T, E>>,
 {
     let mut attempt = 1;
+    let start = Instant::now();
     loop {
         let outcome = timeout(ATTEMPT_LIMIT, once()).await.unwrap_or_else(|_| Err(silent().into()));
         match outcome {
             Err(error) if attempt < ATTEMPTS && error.database().is_some_and(is_conflict) => {
                 tracing::debug!(attempt, "a unit of work lost against another; once more");
+                metrics::conflicted();
                 sleep(BACKOFF * 2_u32.pow(attempt - 1)).await;
                 attempt += 1;
             }
-            outcome => return outcome,
+            outcome => {
+                metrics::worked(outcome.is_ok(), start.elapsed());
+                return outcome;
+            }
         }
     }
 }

@@ -1,11 +1,7 @@
 //! The database's part in this process's health.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use opentelemetry::{KeyValue, metrics::Gauge};
 use server::{Health, PartState};
 use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -13,19 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     connect::{open, silent},
-    witness,
+    metrics, witness,
 };
 
 /// How often the database is asked, and how long it may take to answer.
 const INTERVAL: Duration = Duration::from_secs(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
-
-static CONNECTIONS: LazyLock<Gauge<u64>> = LazyLock::new(|| {
-    telemetry::meter()
-        .u64_gauge("holdfast_database_connections")
-        .with_description("Connections of the pool, in use or idle")
-        .build()
-});
 
 /// Asks the database every second, and says in `health` how `database` is, until `stop`.
 ///
@@ -34,6 +23,7 @@ pub async fn watch(pool: PgPool, health: Health, stop: CancellationToken) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut connection = None;
+    metrics::watch(&pool);
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -48,14 +38,7 @@ pub async fn watch(pool: PgPool, health: Health, stop: CancellationToken) {
             Err(error) => PartState::Down(error.to_string()),
         };
         health.set("database", state);
-        count(&pool);
     }
-}
-
-fn count(pool: &PgPool) {
-    let (all, idle) = (u64::from(pool.size()), pool.num_idle() as u64);
-    CONNECTIONS.record(all.saturating_sub(idle), &[KeyValue::new("state", "used")]);
-    CONNECTIONS.record(idle, &[KeyValue::new("state", "idle")]);
 }
 
 /// A connection, and what it was opened with: the pool may have turned to another server since.

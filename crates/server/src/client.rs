@@ -18,7 +18,9 @@ use tower::Service;
 use crate::{
     deadline::{self, GRPC_TIMEOUT},
     directory::{self, Lookup},
+    outgoing::Outgoing,
     replicas::Replicas,
+    trailers::{self, Coded as _},
 };
 
 /// The way to another service, for its generated client: `HoldServiceClient<server::Channel>`. Clones share a connection.
@@ -67,11 +69,18 @@ impl Service<Request<Body>> for Channel {
         request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(limit));
         telemetry::propagation::inject_headers(request.headers_mut());
         let replicas = Arc::clone(&self.replicas);
+        let mut call = Outgoing::begin(request.uri().path());
         Box::pin(async move {
-            match timeout(limit, replicas.call(request)).await {
-                Ok(Ok(response)) => Ok(response.map(|body| Body::new(body.map_err(lost)))),
-                Ok(Err(status)) => Err(status),
-                Err(_) => Err(too_late()),
+            let answer = timeout(limit, replicas.call(request)).await.unwrap_or_else(|_| Err(too_late()));
+            match answer {
+                Ok(response) => {
+                    let response = response.map(|body| Body::new(body.map_err(lost)));
+                    Ok(trailers::watched(call, response, Body::new))
+                }
+                Err(status) => {
+                    call.coded(status.code());
+                    Err(status)
+                }
             }
         })
     }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ::http::{StatusCode, header::CONTENT_TYPE};
+use ::http::{
+    HeaderMap, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, VARY},
+};
 use axum::{Router, extract::State, response::IntoResponse, routing::get};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -10,6 +13,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use serde_json::{Value, json};
+use telemetry::Exposition;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -90,8 +94,10 @@ async fn readyz(State(health): State<Health>) -> impl IntoResponse {
     (status, [(CONTENT_TYPE, "application/json")], format!("{}\n", describe(&snapshot)))
 }
 
-async fn metrics() -> impl IntoResponse {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], telemetry::metrics_text())
+async fn metrics(headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let Exposition { content_type, text } = telemetry::exposition(accept);
+    ([(CONTENT_TYPE, content_type), (VARY, "accept")], text)
 }
 
 /// The body of `/readyz`.

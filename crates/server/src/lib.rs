@@ -18,12 +18,15 @@ mod http;
 mod incoming;
 mod jobs;
 mod malformed;
+mod methods;
 mod observe;
+mod outgoing;
 mod panic;
 mod replica;
 mod replicas;
 mod share;
 mod terminate;
+mod trailers;
 
 use std::time::Duration;
 

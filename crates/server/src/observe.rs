@@ -1,30 +1,21 @@
 //! The span and the metrics of a call: rate, errors and duration by method and code.
 
-use std::{
-    collections::HashMap,
-    pin::Pin,
-    slice,
-    sync::LazyLock,
-    task::{Context, Poll, ready},
-    time::Instant,
-};
+use std::{slice, sync::LazyLock, time::Instant};
 
 use ::http::HeaderMap;
-use axum::{
-    body::{Body, Bytes, HttpBody},
-    response::Response,
-};
-use http_body::{Frame, SizeHint};
+use axum::{body::Body, response::Response};
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, UpDownCounter},
 };
-use prost::Message as _;
-use prost_types::FileDescriptorSet;
 use tonic::Code;
 use tracing::{Span, field};
 
-use crate::admission::Admitted;
+use crate::{
+    admission::Admitted,
+    methods,
+    trailers::{self, Coded},
+};
 
 struct Instruments {
     duration: Histogram<f64>,
@@ -42,24 +33,6 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
         .build(),
 });
 
-/// The label of each method by its path. Anything else shares one label: callers must not be able to make new ones.
-static METHODS: LazyLock<HashMap<String, KeyValue>> = LazyLock::new(|| {
-    [proto::DESCRIPTORS, tonic_health::pb::FILE_DESCRIPTOR_SET]
-        .into_iter()
-        .map(|set| FileDescriptorSet::decode(set).expect("what protox wrote is a descriptor set"))
-        .flat_map(|set| set.file)
-        .flat_map(|file| {
-            let package = file.package().to_owned();
-            file.service.into_iter().map(move |service| (package.clone(), service))
-        })
-        .flat_map(|(package, service)| {
-            let name = format!("{package}.{}", service.name());
-            service.method.into_iter().map(move |method| format!("{name}/{}", method.name()))
-        })
-        .map(|method| (format!("/{method}"), KeyValue::new("rpc_method", method)))
-        .collect()
-});
-
 /// One call, from its arrival to the end of its response; a call that is given up counts as CANCELLED.
 pub(crate) struct Call {
     method: KeyValue,
@@ -72,7 +45,7 @@ pub(crate) struct Call {
 impl Call {
     /// Begins a span within the caller's, if it sent one.
     pub(crate) fn begin(path: &str, headers: &HeaderMap) -> Self {
-        let method = METHODS.get(path).cloned().unwrap_or_else(|| KeyValue::new("rpc_method", "other"));
+        let method = methods::label(path);
         INSTRUMENTS.active.add(1, slice::from_ref(&method));
         let span = tracing::info_span!(
             "rpc.server",
@@ -99,12 +72,14 @@ impl Call {
     }
 
     /// Watches the response to its end, where its code stands.
-    pub(crate) fn observe(mut self, response: Response) -> Response {
-        self.code = code(response.headers());
-        if self.code.is_some() {
-            return response; // an error: headers are all there is
-        }
-        response.map(|body| Body::new(Observed { body, call: Some(self) }))
+    pub(crate) fn observe(self, response: Response) -> Response {
+        trailers::watched(self, response, Body::new)
+    }
+}
+
+impl Coded for Call {
+    fn coded(&mut self, code: Code) {
+        self.code = Some(code);
     }
 }
 
@@ -132,60 +107,14 @@ impl Drop for Call {
     }
 }
 
-/// A response's body, in whose trailers its code stands.
-struct Observed {
-    body: Body,
-    call: Option<Call>,
-}
-
-impl HttpBody for Observed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        let trailers = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.trailers_ref());
-        if let Some(code) = trailers.and_then(code)
-            && let Some(mut call) = self.call.take()
-        {
-            call.code = Some(code);
-        }
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The code of a call, if these headers or trailers say it.
-fn code(headers: &HeaderMap) -> Option<Code> {
-    headers.get("grpc-status").map(|value| Code::from_bytes(value.as_bytes()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn methods_of_the_api_have_labels_and_nothing_else_makes_one() {
-        let label = &METHODS["/holdfast.catalog.v1.CatalogService/GetProduct"];
-        assert_eq!(label.value.as_str(), "holdfast.catalog.v1.CatalogService/GetProduct");
-        assert!(METHODS.contains_key("/grpc.health.v1.Health/Check"));
-        assert_eq!(Call::begin("/no.Such/Method", &HeaderMap::new()).method.value.as_str(), "other");
-    }
-
-    #[test]
     fn an_error_is_known_by_its_headers() {
         let call = Call::begin("/grpc.health.v1.Health/Check", &HeaderMap::new());
         let response = call.observe(tonic::Status::not_found("none").into_http());
-        assert_eq!(code(response.headers()), Some(Code::NotFound));
+        assert_eq!(trailers::code(response.headers()), Some(Code::NotFound));
     }
 }

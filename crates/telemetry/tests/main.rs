@@ -34,13 +34,14 @@ fn contains(body: &Bytes, part: &[u8]) -> bool {
     body.windows(part.len()).any(|window| window == part)
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn spans_are_exported_context_travels_and_metrics_are_shown() {
     let (url, mut exports) = collector().await;
     let config =
         TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Json, otlp_endpoint: Some(url) };
-    let telemetry = telemetry::init("test", &config).unwrap();
-    assert!(telemetry::init("test", &config).is_err(), "it is set up once");
+    let build = telemetry::Build::new("test", "1.2.3", Some("abc"), "");
+    let telemetry = telemetry::init(&build, &config).unwrap();
+    assert!(telemetry::init(&build, &config).is_err(), "it is set up once");
     assert_eq!(propagation::current_traceparent(), None, "outside a span");
 
     let span = info_span!("a piece of work", trace_id = tracing::field::Empty);
@@ -71,6 +72,14 @@ async fn spans_are_exported_context_travels_and_metrics_are_shown() {
     assert!(metrics.contains("holdfast_test_seconds_bucket{le=\"0.003\"} 0"), "{metrics}");
     assert!(metrics.contains("holdfast_test_seconds_bucket{le=\"0.005\"} 1"), "{metrics}");
     assert!(metrics.contains("holdfast_test_total 2"), "{metrics}");
+    let build = r#"holdfast_build_info{commit="abc",service="test",version="1.2.3"} 1"#;
+    assert!(metrics.contains(build), "{metrics}");
+    assert!(metrics.contains("holdfast_runtime_workers 1"), "{metrics}");
+    let openmetrics = telemetry::exposition("application/openmetrics-text;version=1.0.0").text;
+    assert!(
+        openmetrics.ends_with("# EOF\n") && openmetrics.contains("# TYPE holdfast_test counter"),
+        "{openmetrics}"
+    );
 
     drop(telemetry);
     let export = timeout(PATIENCE, exports.recv()).await.expect("spans are sent at the end").unwrap();

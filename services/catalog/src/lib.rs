@@ -7,6 +7,8 @@ pub mod holds;
 pub mod rpc;
 pub mod store;
 
+mod metrics;
+
 use std::net::SocketAddr;
 
 use anyhow::Context as _;

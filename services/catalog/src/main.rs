@@ -4,12 +4,16 @@ use anyhow::Context as _;
 use catalog::{Config, MIGRATOR, Subcommand, serve};
 use clap::Parser as _;
 use server::Endpoints;
+use telemetry::Build;
 use tokio::net::TcpListener;
+
+/// What this is.
+const BUILD: Build = telemetry::build!("catalog");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
-    let _telemetry = telemetry::init("catalog", &config.telemetry)?;
+    let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Catalog)?;
     if let Some(Subcommand::Migrate) = config.command {
         return postgres::migrate(&MIGRATOR, &config.database).await;

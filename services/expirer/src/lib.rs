@@ -11,6 +11,7 @@ mod halving;
 mod health;
 mod metrics;
 mod parking;
+mod queues;
 mod schedule;
 mod settler;
 mod sweep;
@@ -32,7 +33,12 @@ use tokio_util::sync::CancellationToken;
 pub use config::Config;
 
 use crate::{
-    clock::Clock, metrics::Metrics, parking::Parking, settler::Settler, sweep::Sweep, timers::Timers,
+    clock::Clock,
+    metrics::{Metrics, QueueDepths},
+    parking::Parking,
+    settler::Settler,
+    sweep::Sweep,
+    timers::Timers,
 };
 
 /// The catalog's internal API.
@@ -85,6 +91,8 @@ pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) 
     let (work, rest) = (Jobs::new(&health, &stop), Jobs::new(&health, &stop));
     rest.spawn("consuming connection", &background, consuming.clone().ended());
     rest.spawn("parking connection", &background, parking.clone().ended());
+    let looking = queues::watch(consuming.clone(), QueueDepths::default(), background.clone());
+    rest.spawn("queue watch", &background, looking);
     let watch = health::watch_broker([consuming.clone(), parking], health.clone(), background.clone());
     rest.spawn("broker watch", &background, watch);
     rest.spawn("clock", &background, clock.learn(reservation, health.clone(), background.clone()));

@@ -3,12 +3,16 @@
 use anyhow::Context as _;
 use clap::Parser as _;
 use expirer::{Config, serve};
+use telemetry::Build;
 use tokio::net::TcpListener;
+
+/// What this is.
+const BUILD: Build = telemetry::build!("expirer");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
-    let _telemetry = telemetry::init("expirer", &config.telemetry)?;
+    let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Expirer)?;
     let http = TcpListener::bind(config.http_listen)
         .await

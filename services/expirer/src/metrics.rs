@@ -1,14 +1,20 @@
 //! What the expirer counts and times.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram},
+    metrics::{Counter, Gauge, Histogram, UpDownCounter},
 };
 use proto::catalog::SettleOutcome;
 
 use crate::verdict::{Decision, Path};
+
+/// Upper bounds of buckets for holds that were not on time, in seconds, beyond those of durations.
+const LATE_SECONDS: [f64; 3] = [30.0, 60.0, 300.0];
 
 /// The instruments.
 #[derive(Debug)]
@@ -16,33 +22,48 @@ pub(crate) struct Metrics {
     lag: Histogram<f64>,
     verdicts: Counter<u64>,
     parked: Counter<u64>,
+    in_hand: UpDownCounter<i64>,
     poison: Counter<u64>,
     found: Counter<u64>,
+    swept: Gauge<f64>,
     drafts: Counter<u64>,
 }
 
 impl Metrics {
     /// Makes them; after telemetry was set up.
     pub(crate) fn new() -> Self {
-        let meter = telemetry::meter();
-        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
-        Self {
-            lag: telemetry::duration_histogram(
+        let counter = telemetry::counter;
+        let metrics = Self {
+            lag: telemetry::histogram(
                 "holdfast_expiry_lag_seconds",
                 "From a hold's deadline to its release, by the reservation database's clock",
+                telemetry::SECONDS.into_iter().chain(LATE_SECONDS).collect(),
             ),
             verdicts: counter(
                 "holdfast_verdicts",
                 "Verdicts on holds by what they say and what the catalog made of them",
             ),
             parked: counter("holdfast_timers_parked", "Timers that were parked in a lane again"),
+            in_hand: telemetry::meter()
+                .i64_up_down_counter("holdfast_timers_in_hand")
+                .with_description("Messages that were taken and are not acknowledged")
+                .build(),
             poison: counter(
                 "holdfast_poison_messages",
                 "Messages that nobody can handle, put into holds.parked",
             ),
             found: counter("holdfast_sweep_found", "Overdue holds that the sweep found"),
+            swept: telemetry::meter()
+                .f64_gauge("holdfast_sweep_completed_timestamp_seconds")
+                .with_description("When the sweep last went through everything (Unix time)")
+                .build(),
             drafts: counter("holdfast_drafts_expired", "Abandoned drafts that the sweep expired"),
+        };
+        for counter in [&metrics.parked, &metrics.poison, &metrics.found, &metrics.drafts] {
+            counter.add(0, &[]);
         }
+        metrics.in_hand.add(0, &[]);
+        metrics
     }
 
     /// A hold ran out and was released so much later.
@@ -71,6 +92,12 @@ impl Metrics {
         self.parked.add(timers as u64, &[]);
     }
 
+    /// A message is in hand, until what this returns is dropped.
+    pub(crate) fn take(&self) -> InHand {
+        self.in_hand.add(1, &[]);
+        InHand(self.in_hand.clone())
+    }
+
     /// A message was put aside.
     pub(crate) fn poison(&self) {
         self.poison.add(1, &[]);
@@ -81,8 +108,51 @@ impl Metrics {
         self.found.add(holds as u64, &[]);
     }
 
+    /// The sweep went through everything.
+    pub(crate) fn swept(&self) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.swept.record(now.as_secs_f64(), &[]);
+    }
+
     /// The sweep expired so many drafts.
     pub(crate) fn drafts(&self, drafts: u64) {
         self.drafts.add(drafts, &[]);
+    }
+}
+
+/// A message in hand.
+#[derive(Debug)]
+pub(crate) struct InHand(UpDownCounter<i64>);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.add(-1, &[]);
+    }
+}
+
+/// How many messages wait in each queue, as far as is known: nothing while RabbitMQ is away.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QueueDepths(Arc<Mutex<Vec<(KeyValue, u64)>>>);
+
+impl QueueDepths {
+    /// Shows them, when the metrics are read.
+    pub(crate) fn show(&self) {
+        let shown = self.clone();
+        telemetry::meter()
+            .u64_observable_gauge("holdfast_broker_queue_messages")
+            .with_description("Messages that wait in a queue, without those in hand; looked at every 10 s")
+            .with_callback(move |told| {
+                for (queue, messages) in shown.0.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                    told.observe(*messages, std::slice::from_ref(queue));
+                }
+            })
+            .build();
+    }
+
+    /// They are these now.
+    pub(crate) fn set(&self, depths: Vec<(String, u32)>) {
+        let depths =
+            depths.into_iter().map(|(queue, messages)| (KeyValue::new("queue", queue), messages.into()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = depths.collect();
     }
 }

@@ -54,6 +54,9 @@ impl Sweep {
                 Ok(()) if failing => tracing::info!("the sweep goes through again"),
                 Ok(()) => {}
             }
+            if swept.is_ok() {
+                self.metrics.swept();
+            }
             failing = swept.is_err();
             tokio::select! {
                 () = sleep(interval) => {}

@@ -87,9 +87,10 @@ impl Timers {
                 () = stop.cancelled() => break,
             };
             let handler = Handler { timers: Arc::clone(self), stop: ended.clone() };
+            let in_hand = self.metrics.take();
             tasks.spawn(async move {
                 handler.handle(delivery).await;
-                drop(room);
+                drop((room, in_hand));
             });
         }
         deliveries.cancel().await;

@@ -10,10 +10,11 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        booking::{Booking, Hold, State},
+        booking::{Booking, Hold, State, StateName},
         ids::Attempt,
     },
     error::{Error, Failure},
+    metrics::Done,
     relay::Wake,
     store::{
         bookings,
@@ -40,11 +41,15 @@ pub async fn create(
     new: Vec<New>,
 ) -> Result<Vec<Result<Created, Failure>>, Error> {
     let found = postgres::autocommit(pool, &Insert { draft_ttl, new: &new }).await?;
-    let held =
-        new.iter().zip(&found).any(|(new, found)| new.held.is_some() && matches!(found, Found::Now(_)));
-    if held {
+    let made = new.iter().zip(&found).filter(|(_, found)| matches!(found, Found::Now(_)));
+    let (held, drafts): (Vec<_>, Vec<_>) = made.partition(|(new, _)| new.held.is_some());
+    if !held.is_empty() {
         wake.ring_held();
     }
+    let mut done = Done::default();
+    done.entered(StateName::Held, held.len() as u64);
+    done.entered(StateName::Initiated, drafts.len() as u64);
+    done.count();
     let created = new.into_iter().zip(found).map(|(new, found)| match found {
         Found::Now(now) => Ok(Created::New(Box::new(Seen { booking: booking(new, now, draft_ttl), now }))),
         Found::Before(seen) => seen.map(|seen| Created::Existing(Box::new(seen), Box::new(new))),

@@ -13,6 +13,7 @@ pub mod store;
 pub mod transitions;
 
 mod convert;
+mod metrics;
 mod placement;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -150,6 +151,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     jobs.spawn("broker connection", &background, broker.clone().ended());
     relay::spawn(&pool, &broker, catalog.clone(), &wake, &background, &jobs);
 
+    metrics::show();
     let draft_ttl = Duration::from_millis(config.draft_ttl_ms.into());
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
     app.supervise(&jobs, &background);

@@ -4,12 +4,16 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use reservation::{Config, MIGRATOR, Subcommand, serve};
 use server::Endpoints;
+use telemetry::Build;
 use tokio::net::TcpListener;
+
+/// What this is.
+const BUILD: Build = telemetry::build!("reservation");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
-    let _telemetry = telemetry::init("reservation", &config.telemetry)?;
+    let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {
         Some(Subcommand::Migrate) => return postgres::migrate(&MIGRATOR, &config.database).await,

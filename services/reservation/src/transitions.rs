@@ -18,6 +18,7 @@ use crate::{
         promise::{self, ReleasedBy},
     },
     error::{Error, Failure},
+    metrics::Done,
     relay::Wake,
     store::{
         bookings,
@@ -61,7 +62,8 @@ pub async fn apply(
     let mut attempt = 1;
     loop {
         match postgres::transact(pool, &batch).await {
-            Ok((answers, owed)) => {
+            Ok((answers, owed, done)) => {
+                done.count();
                 reach(Step::ChangeCommitted).await?;
                 wake.ring(&owed);
                 return Ok(answers);
@@ -79,7 +81,7 @@ struct Batch<'a> {
 }
 
 impl UnitOfWork for Batch<'_> {
-    type Output = (Vec<Result<Answer, Failure>>, Owed);
+    type Output = (Vec<Result<Answer, Failure>>, Owed, Done);
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
@@ -92,7 +94,8 @@ impl UnitOfWork for Batch<'_> {
         let answers: Vec<_> = self.asked.iter().map(|asked| work.apply(asked, self.policy)).collect();
         mark_unknown(conn, self.asked, &answers).await?;
         work.write(conn).await?;
-        Ok((answers, work.owed))
+        let done = work.done();
+        Ok((answers, work.owed, done))
     }
 }
 
@@ -165,6 +168,14 @@ impl Work {
             step,
             at: seen.now,
         }));
+    }
+
+    /// What there is to count.
+    fn done(&self) -> Done {
+        let mut done = Done::default();
+        self.entries.iter().for_each(|entry| done.entered(entry.step.to, 1));
+        self.payments.iter().for_each(|payment| done.paid(payment.outcome));
+        done
     }
 
     async fn write(&self, conn: &mut PgConnection) -> Result<(), Error> {

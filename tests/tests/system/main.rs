@@ -34,6 +34,7 @@ mod health;
 mod holds;
 mod impatience;
 mod late_payments;
+mod metrics;
 mod overload;
 mod paging;
 mod parked_promises;

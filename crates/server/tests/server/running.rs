@@ -50,7 +50,7 @@ pub(crate) struct Running {
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| {
     let config =
         TelemetryConfig { log: "off".to_owned(), log_format: LogFormat::Pretty, otlp_endpoint: None };
-    telemetry::init("test", &config).unwrap()
+    telemetry::init(&telemetry::Build::new("test", "0", None, ""), &config).unwrap()
 });
 
 pub(crate) async fn start() -> Running {

@@ -148,27 +148,36 @@ fn placed(hold: &Hold) -> pb::PlacedHold {
     }
 }
 
-fn refused(reason: Refusal, line: Option<usize>) -> pb::RefusedHold {
+/// The reason of a refusal, as callers know it.
+pub(crate) const fn refusal_reason(refusal: &Refusal) -> ErrorReason {
+    match refusal {
+        Refusal::ProductNotFound(_) => ErrorReason::ProductNotFound,
+        Refusal::SeatMapNotFound(_) => ErrorReason::SeatMapNotFound,
+        Refusal::SeatNotFound(_) => ErrorReason::SeatNotFound,
+        Refusal::SeatTaken(_) => ErrorReason::SeatTaken,
+        Refusal::SeatBlocked(_) => ErrorReason::SeatBlocked,
+        Refusal::InsufficientStock { .. } => ErrorReason::InsufficientStock,
+        Refusal::CurrencyMismatch { .. } => ErrorReason::CurrencyMismatch,
+        Refusal::TotalTooLarge => ErrorReason::TotalTooLarge,
+        Refusal::IdReused(_) => ErrorReason::IdReused,
+    }
+}
+
+fn refused(refusal: Refusal, line: Option<usize>) -> pb::RefusedHold {
+    let reason = refusal_reason(&refusal);
     let seat = |key: SeatKey| vec![("seat_map_id", key.seat_map_id.to_string()), ("label", key.label)];
-    let (reason, metadata) = match reason {
-        Refusal::ProductNotFound(id) => (ErrorReason::ProductNotFound, vec![("product_id", id.to_string())]),
-        Refusal::SeatMapNotFound(id) => (ErrorReason::SeatMapNotFound, vec![("seat_map_id", id.to_string())]),
-        Refusal::SeatNotFound(key) => (ErrorReason::SeatNotFound, seat(key)),
-        Refusal::SeatTaken(key) => (ErrorReason::SeatTaken, seat(key)),
-        Refusal::SeatBlocked(key) => (ErrorReason::SeatBlocked, seat(key)),
-        Refusal::InsufficientStock { product_id, requested, available } => (
-            ErrorReason::InsufficientStock,
-            vec![
-                ("product_id", product_id.to_string()),
-                ("requested", requested.to_string()),
-                ("available", available.to_string()),
-            ],
-        ),
-        Refusal::CurrencyMismatch { first, other } => {
-            (ErrorReason::CurrencyMismatch, vec![("first", first), ("other", other)])
-        }
-        Refusal::TotalTooLarge => (ErrorReason::TotalTooLarge, vec![]),
-        Refusal::IdReused(key) => (ErrorReason::IdReused, vec![("booking_id", key.booking_id.to_string())]),
+    let metadata = match refusal {
+        Refusal::ProductNotFound(id) => vec![("product_id", id.to_string())],
+        Refusal::SeatMapNotFound(id) => vec![("seat_map_id", id.to_string())],
+        Refusal::SeatNotFound(key) | Refusal::SeatTaken(key) | Refusal::SeatBlocked(key) => seat(key),
+        Refusal::InsufficientStock { product_id, requested, available } => vec![
+            ("product_id", product_id.to_string()),
+            ("requested", requested.to_string()),
+            ("available", available.to_string()),
+        ],
+        Refusal::CurrencyMismatch { first, other } => vec![("first", first), ("other", other)],
+        Refusal::TotalTooLarge => vec![],
+        Refusal::IdReused(key) => vec![("booking_id", key.booking_id.to_string())],
     };
     let metadata: HashMap<String, String> =
         metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();

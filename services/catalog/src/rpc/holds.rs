@@ -17,7 +17,7 @@ use crate::{
         place::{Outcome, PlaceRequest},
     },
     error::{Error, Failure},
-    holds, store,
+    holds, metrics, store,
 };
 
 /// The most lines that go into one transaction, from several calls; each brings a batch of its own, of up to 1,000.
@@ -67,6 +67,7 @@ async fn place(
     let requests: Vec<PlaceRequest> = calls.into_iter().flatten().collect();
     match holds::place(pool, grace_ms, &requests).await {
         Ok(outcomes) => {
+            metrics::placed(&outcomes);
             let mut outcomes = outcomes.into_iter();
             sizes.into_iter().map(|size| Ok(outcomes.by_ref().take(size).collect())).collect()
         }
@@ -100,6 +101,7 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         let mut outcomes = Vec::with_capacity(verdicts.len());
         for part in verdicts.chunks(VERDICTS_PER_TRANSACTION) {
             let settled = holds::settle(&self.pool, part).await?;
+            metrics::settled(part, &settled);
             outcomes.extend(settled.into_iter().map(|outcome| i32::from(convert::settle_outcome(outcome))));
         }
         Ok(Response::new(pb::SettleHoldsResponse { outcomes }))

@@ -93,6 +93,21 @@ pub enum PaymentOutcome {
     RefundDue,
 }
 
+impl PaymentOutcome {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Accepted, Self::Failed, Self::RefundDue];
+
+    /// As it is written in SQL.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "ACCEPTED",
+            Self::Failed => "FAILED",
+            Self::RefundDue => "REFUND_DUE",
+        }
+    }
+}
+
 /// One step of a booking's history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {

@@ -18,9 +18,8 @@ pub(super) struct Metrics {
 
 impl Metrics {
     pub(super) fn new(kind: Kind) -> Self {
-        let meter = telemetry::meter();
-        let counter = |name, description| meter.u64_counter(name).with_description(description).build();
-        Self {
+        let counter = telemetry::counter;
+        let metrics = Self {
             delivered: counter(
                 "holdfast_outbox_delivered_bookings",
                 "Promises that left the outbox, counted by booking",
@@ -33,12 +32,16 @@ impl Metrics {
                 "holdfast_outbox_parked_bookings",
                 "Promises that were refused on their own and parked, counted by booking, again each time",
             ),
-            parked: meter
+            parked: telemetry::meter()
                 .u64_gauge("holdfast_outbox_parked")
                 .with_description("Promises that are parked, counted by booking; looked at every 30 s")
                 .build(),
             label: [KeyValue::new("kind", kind.as_str())],
+        };
+        for counter in [&metrics.delivered, &metrics.failures, &metrics.parkings] {
+            counter.add(0, &metrics.label);
         }
+        metrics
     }
 
     /// Promises about so many bookings were kept.

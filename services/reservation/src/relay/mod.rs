@@ -3,6 +3,7 @@
 //! on its own is parked (`singly.rs`), and stops nothing.
 
 mod delivery;
+mod depth;
 mod events;
 mod metrics;
 mod settles;
@@ -71,6 +72,7 @@ pub fn spawn(
     );
     start("event relay", Kind::Event, Destination::Events { broker: broker.clone(), publisher: publisher() });
     start("settle relay", Kind::Settle, Destination::Catalog(catalog));
+    jobs.spawn("outbox watch", stop, depth::watch(pool.clone(), stop.clone()));
 }
 
 /// One loop.

@@ -122,6 +122,38 @@ pub async fn newest(conn: &mut PgConnection, kind: Kind) -> Result<Option<i64>, 
     Ok(id.fetch_optional(conn).await?)
 }
 
+/// How much waits of one kind.
+#[derive(Clone, Debug)]
+pub struct Depth {
+    /// The kind.
+    pub kind: String,
+    /// Rows, [`MAX_DEPTH`] at most.
+    pub rows: i64,
+    /// How long the oldest has waited; 0 if there is none.
+    pub oldest_age_seconds: f64,
+}
+
+/// The most rows of a kind that are counted.
+pub const MAX_DEPTH: i64 = 10_000;
+
+/// How much waits of each kind, whoever has it in hand. Reads no more than [`MAX_DEPTH`] rows of each.
+pub async fn count(conn: &mut PgConnection) -> Result<Vec<Depth>, Error> {
+    let kinds = Kind::ALL.map(Kind::as_str);
+    let counted = sqlx::query_as!(
+        Depth,
+        r#"select kind as "kind!", count(o.created_at) as "rows!",
+                  coalesce(extract(epoch from clock_timestamp() - min(o.created_at)), 0)::float8 as "oldest_age_seconds!"
+           from unnest($1::text[]) as kinds (kind)
+                left join lateral (
+                    select created_at from outbox where outbox.kind = kinds.kind order by outbox_id limit $2
+                ) o on true
+           group by kind"#,
+        &kinds as _,
+        MAX_DEPTH
+    );
+    Ok(counted.fetch_all(conn).await?)
+}
+
 /// As [`take`], this row alone; `None` if it has gone, or somebody else has it in hand.
 pub async fn take_one(conn: &mut PgConnection, outbox_id: i64) -> Result<Option<Row>, Error> {
     let row = sqlx::query_as!(

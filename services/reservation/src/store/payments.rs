@@ -26,14 +26,6 @@ pub struct Payment {
     pub at: OffsetDateTime,
 }
 
-const fn as_str(outcome: PaymentOutcome) -> &'static str {
-    match outcome {
-        PaymentOutcome::Accepted => "ACCEPTED",
-        PaymentOutcome::Failed => "FAILED",
-        PaymentOutcome::RefundDue => "REFUND_DUE",
-    }
-}
-
 /// The payments with these ids that are there, in no order.
 pub async fn find(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Payment>, Error> {
     let rows = sqlx::query!(
@@ -44,9 +36,9 @@ pub async fn find(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Payment>,
     .await?;
     rows.into_iter()
         .map(|row| {
-            let outcome = [PaymentOutcome::Accepted, PaymentOutcome::Failed, PaymentOutcome::RefundDue]
+            let outcome = PaymentOutcome::ALL
                 .into_iter()
-                .find(|outcome| as_str(*outcome) == row.outcome)
+                .find(|outcome| outcome.as_str() == row.outcome)
                 .ok_or(Inconsistent { booking_id: row.booking_id, what: "a payment of unknown outcome" })?;
             Ok(Payment {
                 id: row.payment_id.into(),
@@ -62,7 +54,7 @@ pub async fn find(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Payment>,
 pub async fn insert(conn: &mut PgConnection, payments: &[Payment]) -> Result<(), Error> {
     let ids: Vec<Uuid> = payments.iter().map(|payment| payment.id.get()).collect();
     let booking_ids: Vec<Uuid> = payments.iter().map(|payment| payment.booking_id.get()).collect();
-    let outcomes: Vec<&str> = payments.iter().map(|payment| as_str(payment.outcome)).collect();
+    let outcomes: Vec<&str> = payments.iter().map(|payment| payment.outcome.as_str()).collect();
     let at: Vec<OffsetDateTime> = payments.iter().map(|payment| payment.at).collect();
     sqlx::query!(
         "insert into payments (payment_id, booking_id, outcome, created_at)
