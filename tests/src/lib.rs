@@ -8,6 +8,7 @@
 mod acknowledged;
 mod armed;
 mod auditor;
+mod backup;
 mod bookings;
 mod books;
 mod compat;
@@ -34,6 +35,7 @@ mod world;
 pub use acknowledged::{Acknowledged, insist, passes};
 pub use armed::Armed;
 pub use auditor::{Verdict, audit_program};
+pub use backup::{Backup, Repaired, repair};
 pub use bookings::{Record, customer, fresh_id, seat, state_of, times, units};
 pub use books::Stock;
 pub use compat::{broken_rules, broken_statements, rules};

@@ -66,6 +66,8 @@ steps! {
     SettleProductsSettled "settle.products_settled" in Catalog: "Units of products are counted as sold or free.";
     SettleSeatsSettled "settle.seats_settled" in Catalog: "Seats are sold or free; COMMIT has not been sent.";
     SettleCommitted "settle.committed" in Catalog: "COMMIT was acknowledged; the caller has not heard.";
+    // Lost holds are put back: one transaction of the catalog.
+    RestoreRecorded "restore.recorded" in Catalog: "Lost holds are back with all that they took; COMMIT has not been sent.";
     OverdueListed "overdue.listed" in Catalog: "Overdue holds are found; the sweep has not heard.";
 
     // A booking is created with its hold.

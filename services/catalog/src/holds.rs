@@ -11,6 +11,7 @@ use crate::{
     domain::{
         hold::{HoldKey, Item},
         place::{self, PlaceRequest},
+        restore::{self, RestoreRequest},
         settle::{self, Verdict},
     },
     error::Error,
@@ -63,7 +64,7 @@ impl UnitOfWork for Place<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let asked = asked(self.requests);
+        let asked = asked(self.requests.iter());
         if self.locks {
             store::place::lock_products(conn, &asked).await?;
             store::place::lock_seats(conn, &asked).await?;
@@ -79,11 +80,44 @@ impl UnitOfWork for Place<'_> {
     }
 }
 
+/// Puts holds back that were lost, in one transaction that locks first; each has its own outcome. `grace_ms` after their time
+/// the sweep asks for a verdict on those that nobody settled.
+pub async fn restore(
+    pool: &PgPool,
+    grace_ms: i64,
+    requests: &[RestoreRequest],
+) -> Result<Vec<restore::Outcome>, Error> {
+    postgres::transact(pool, &Restore { grace_ms, requests }).await
+}
+
+struct Restore<'a> {
+    grace_ms: i64,
+    requests: &'a [RestoreRequest],
+}
+
+impl UnitOfWork for Restore<'_> {
+    type Output = Vec<restore::Outcome>;
+    type Error = Error;
+
+    async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
+        let asked = asked(self.requests.iter().map(|request| &request.place));
+        store::place::lock_products(conn, &asked).await?;
+        store::place::lock_seats(conn, &asked).await?;
+        let found = store::place::look(conn, &asked).await?;
+        let (outcomes, writes) = restore::decide(found, self.requests);
+        if !writes.holds.is_empty() {
+            store::place::take(conn, &writes, self.grace_ms).await?;
+            reach(Step::RestoreRecorded).await?;
+        }
+        Ok(outcomes)
+    }
+}
+
 /// What a batch asks about: no product and no seat twice.
-fn asked(requests: &[PlaceRequest]) -> Asked<'_> {
-    let keys = requests.iter().map(|request| request.key).collect();
+fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone) -> Asked<'a> {
+    let keys = requests.clone().map(|request| request.key).collect();
     let (mut products, mut seats) = (BTreeSet::new(), BTreeSet::new());
-    for item in requests.iter().flat_map(|request| &request.items) {
+    for item in requests.flat_map(|request| &request.items) {
         match item {
             Item::Product { product_id, .. } => drop(products.insert(product_id.as_uuid())),
             Item::Seat(seat) => drop(seats.insert(seat)),

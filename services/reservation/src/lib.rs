@@ -8,6 +8,7 @@ pub mod domain;
 pub mod error;
 pub mod existing;
 pub mod relay;
+pub mod repair;
 pub mod rpc;
 pub mod store;
 pub mod transitions;
@@ -38,6 +39,7 @@ use crate::{
     app::App,
     domain::command::Policy,
     relay::Wake,
+    repair::Left,
     rpc::{audit_service::AuditRpc, booking_service::BookingRpc, settlement_service::SettlementRpc},
 };
 
@@ -113,6 +115,10 @@ pub enum Subcommand {
     Migrate,
     /// Put the promises that were parked back into the outbox at once, and exit.
     RetryParked,
+    /// After the catalog was restored from an older backup than reservation: put back the holds of live bookings and carry
+    /// the lost verdicts over, while no new bookings are taken. Prints each booking that it cannot help, and exits with 0
+    /// if there is none, 1 if there are some, 2 if it could not finish. To be repeated at will.
+    Repair,
 }
 
 /// Serves until `stop`, then drains. Waits for the database and its schema first; the broker may come later.
@@ -186,6 +192,20 @@ pub async fn retry_parked(config: &Config, stop: &CancellationToken) -> anyhow::
         }
     }
     Ok(rows)
+}
+
+/// Makes the catalog, restored from an older backup, as the bookings say. Tells `leave` of each that it cannot help.
+///
+/// # Errors
+/// The URL is malformed, the database or the catalog refuses or is away.
+pub async fn repair(
+    config: &Config,
+    stop: &CancellationToken,
+    leave: &mut dyn FnMut(Left),
+) -> anyhow::Result<repair::Report> {
+    let pool = postgres::connect(&config.database, stop).await?;
+    let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    repair::run(pool, catalog, config.policy(), leave).await
 }
 
 impl Config {

@@ -1,5 +1,7 @@
 //! The reservation service: boot only.
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use reservation::{Config, MIGRATOR, Subcommand, serve};
@@ -11,17 +13,21 @@ use tokio::net::TcpListener;
 const BUILD: Build = telemetry::build!("reservation");
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let config = Config::parse();
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {
-        Some(Subcommand::Migrate) => return postgres::migrate(&MIGRATOR, &config.database).await,
+        Some(Subcommand::Migrate) => {
+            postgres::migrate(&MIGRATOR, &config.database).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Subcommand::RetryParked) => {
             let rows = reservation::retry_parked(&config, &server::on_terminate()).await?;
             tracing::info!(rows, "parked promises are tried again");
-            return Ok(());
+            return Ok(ExitCode::SUCCESS);
         }
+        Some(Subcommand::Repair) => return Ok(repair(&config).await),
         None => {}
     }
     let endpoints = Endpoints {
@@ -32,5 +38,20 @@ async fn main() -> anyhow::Result<()> {
             .await
             .with_context(|| format!("bind the HTTP address {}", config.http_listen))?,
     };
-    serve(endpoints, &config, server::on_terminate()).await
+    serve(endpoints, &config, server::on_terminate()).await.map(|()| ExitCode::SUCCESS)
+}
+
+/// Repairs the catalog and prints what came of it.
+async fn repair(config: &Config) -> ExitCode {
+    let mut leave = |left| println!("{left}");
+    match reservation::repair(config, &server::on_terminate(), &mut leave).await {
+        Ok(report) => {
+            println!("{report}");
+            ExitCode::from(u8::from(report.left > 0))
+        }
+        Err(error) => {
+            eprintln!("not repaired, run it again: {error:#}");
+            ExitCode::from(2)
+        }
+    }
 }

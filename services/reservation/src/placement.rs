@@ -107,7 +107,8 @@ fn encode(wanted: &Wanted) -> PlaceHold {
     }
 }
 
-fn encode_item(item: &Item) -> hold_line::Item {
+/// A line as the catalog is asked for it.
+pub(crate) fn encode_item(item: &Item) -> hold_line::Item {
     match item {
         Item::Product { product_id, quantity } => {
             hold_line::Item::Product(ProductItem { product_id: product_id.to_string(), quantity: *quantity })

@@ -131,8 +131,9 @@ fn well_known(message: &mut DynamicMessage, mood: Mood, dice: &mut Dice) -> bool
 /// and the catalog with them. So keys that are told a verdict, or get units, are of nobody's booking. Whether they are
 /// honoured is not what is tested.
 fn spare(message: &mut DynamicMessage, dice: &mut Dice) {
-    let trusting = ["holdfast.catalog.v1.SettleHold", "holdfast.catalog.v1.PlaceHold"];
-    if trusting.contains(&message.descriptor().full_name()) {
+    let descriptor = message.descriptor();
+    let trusting = ["SettleHold", "PlaceHold", "RestoreHold"];
+    if descriptor.package_name() == "holdfast.catalog.v1" && trusting.contains(&descriptor.name()) {
         let well_formed = |key: &mut DynamicMessage| {
             key.get_field_by_name("booking_id").is_some_and(|id| id.as_str().is_some_and(|id| id.len() >= 32))
         };

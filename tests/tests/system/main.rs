@@ -52,6 +52,7 @@ mod rest_clients;
 mod rest_errors;
 mod rest_rules;
 mod rest_web;
+mod restore;
 mod rolling;
 mod shutdown;
 mod start_and_stop;

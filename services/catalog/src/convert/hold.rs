@@ -5,9 +5,11 @@ use std::collections::{HashMap, HashSet};
 use api::{Violation, Violations, field};
 use proto::catalog::{self as pb, ErrorReason};
 
+use super::money;
 use crate::domain::{
     hold::{Hold, HoldKey, HoldState, Item, SeatKey},
     place::{self, PlaceRequest, Refusal},
+    restore::{self, RestoreRequest},
     settle::{self, Verdict},
 };
 
@@ -43,6 +45,33 @@ fn place_request(i: usize, hold: &pb::PlaceHold) -> Result<PlaceRequest, Violati
     let asked_ttl_ms = bad.keep(field::optional_duration_ms(path, hold.hold_ttl.as_ref(), ASKED_TTL_MS));
     let (key, items, asked_ttl_ms) = bad.complete((key, items, asked_ttl_ms))?;
     Ok(PlaceRequest { key, items, asked_ttl_ms })
+}
+
+/// The holds to put back.
+pub fn restore_requests(request: pb::RestoreHoldsRequest) -> Result<Vec<RestoreRequest>, Violations> {
+    field::count("holds", request.holds.len(), 1..=MAX_HOLDS)?;
+    let mut bad = Violations::default();
+    let holds = request.holds.into_iter().enumerate();
+    let requests = holds.filter_map(|(i, hold)| bad.keep_all(restore_request(i, hold))).collect();
+    bad.check()?;
+    Ok(requests)
+}
+
+fn restore_request(i: usize, hold: pb::RestoreHold) -> Result<RestoreRequest, Violations> {
+    let mut bad = Violations::default();
+    let pb::RestoreHold { key, lines, unit_prices, hold_ttl } = hold;
+    let path = format!("holds[{i}].unit_prices");
+    let parse = |(j, price)| money::price(format_args!("{path}[{j}]"), Some(price));
+    let prices: Vec<_> =
+        unit_prices.iter().enumerate().filter_map(|price| bad.keep_all(parse(price))).collect();
+    let currency = prices.first().map(|price| price.currency());
+    if unit_prices.len() != lines.len() || prices.iter().any(|price| Some(price.currency()) != currency) {
+        bad.add(Violation::new(&path, "must have a price for each line, all in one currency"));
+    }
+    let place = bad.keep_all(place_request(i, &pb::PlaceHold { key, lines, hold_ttl }));
+    let (place, currency) = bad.complete((place, currency))?;
+    let prices_minor = prices.iter().map(|price| price.minor_units()).collect();
+    Ok(RestoreRequest { place, prices_minor, currency: currency.to_string() })
 }
 
 /// The name of a hold.
@@ -129,6 +158,18 @@ pub fn place_outcome(outcome: place::Outcome) -> pb::PlaceHoldOutcome {
         place::Outcome::Refused { reason, line } => Outcome::Refused(refused(reason, line)),
     };
     pb::PlaceHoldOutcome { outcome: Some(outcome) }
+}
+
+/// The outcome of putting a hold back.
+#[must_use]
+pub fn restore_outcome(outcome: restore::Outcome) -> pb::RestoreHoldOutcome {
+    use pb::restore_hold_outcome::Outcome;
+    let outcome = match outcome {
+        restore::Outcome::Restored(hold) => Outcome::Restored(placed(&hold)),
+        restore::Outcome::Present(hold) => Outcome::Present(placed(&hold)),
+        restore::Outcome::Refused { reason, line } => Outcome::Refused(refused(reason, line)),
+    };
+    pb::RestoreHoldOutcome { outcome: Some(outcome) }
 }
 
 fn placed(hold: &Hold) -> pb::PlacedHold {

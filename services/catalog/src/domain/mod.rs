@@ -6,6 +6,7 @@ pub mod ids;
 pub mod money;
 pub mod place;
 pub mod product;
+pub mod restore;
 pub mod revision;
 pub mod seat;
 pub mod seat_map;

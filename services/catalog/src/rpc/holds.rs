@@ -34,6 +34,7 @@ const VERDICTS_PER_TRANSACTION: usize = 500;
 #[derive(Clone, Debug)]
 pub struct HoldRpc {
     pool: PgPool,
+    grace_ms: i64,
     placer: Batcher<Vec<PlaceRequest>, Result<Vec<Outcome>, Failure>>,
 }
 
@@ -48,7 +49,7 @@ impl HoldRpc {
             let pool = place_pool.clone();
             async move { place(&pool, grace_ms, calls).await }
         });
-        Self { pool, placer }
+        Self { pool, grace_ms, placer }
     }
 
     /// Makes the end of the batcher the end of the process, until `until`: no hold could be placed any more.
@@ -105,6 +106,16 @@ impl pb::hold_service_server::HoldService for HoldRpc {
             outcomes.extend(settled.into_iter().map(|outcome| i32::from(convert::settle_outcome(outcome))));
         }
         Ok(Response::new(pb::SettleHoldsResponse { outcomes }))
+    }
+
+    async fn restore_holds(
+        &self,
+        request: Request<pb::RestoreHoldsRequest>,
+    ) -> Result<Response<pb::RestoreHoldsResponse>, Status> {
+        let requests = convert::restore_requests(request.into_inner())?;
+        let outcomes = holds::restore(&self.pool, self.grace_ms, &requests).await?;
+        let outcomes = outcomes.into_iter().map(convert::restore_outcome).collect();
+        Ok(Response::new(pb::RestoreHoldsResponse { outcomes }))
     }
 
     async fn list_overdue_holds(

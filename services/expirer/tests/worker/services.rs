@@ -217,6 +217,13 @@ impl hold_service_server::HoldService for Services {
         Ok(Response::new(catalog::SettleHoldsResponse { outcomes }))
     }
 
+    async fn restore_holds(
+        &self,
+        _: Request<catalog::RestoreHoldsRequest>,
+    ) -> Result<Response<catalog::RestoreHoldsResponse>, Status> {
+        Err(Status::unimplemented("the expirer puts nothing back"))
+    }
+
     async fn list_overdue_holds(
         &self,
         request: Request<catalog::ListOverdueHoldsRequest>,

@@ -108,6 +108,17 @@ pub async fn list_of_customer(
     Ok(page.collect::<Result<_, _>>()?)
 }
 
+/// A page of all bookings from this id on, in the order of their ids, each for itself as [`get`] reads them.
+pub async fn list_from(
+    conn: &mut PgConnection,
+    from: Uuid,
+    limit: i64,
+) -> Result<Vec<Result<Seen, Inconsistent>>, Error> {
+    let page =
+        select!(conn, "from bookings where booking_id >= $1 order by booking_id limit $2", from, limit);
+    Ok(page.collect())
+}
+
 /// The greatest id that comes after `after` in descending order.
 fn before(after: Option<BookingId>) -> Uuid {
     after.map_or(Uuid::max(), |id| Uuid::from_u128(id.get().as_u128().saturating_sub(1)))

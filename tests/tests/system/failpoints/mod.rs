@@ -18,9 +18,11 @@ use failpoint::Step;
 fn every_step_is_walked() {
     let walks =
         [changes::is_walked_here, migrations::is_walked_here, refused::is_walked_here, steps::is_walked_here];
-    let unswept = [unswept::is_walked_here, verdicts::is_walked_here, crate::poison::is_walked_here];
+    let unswept = [unswept::is_walked_here, verdicts::is_walked_here];
+    let elsewhere = [crate::poison::is_walked_here, crate::restore::is_walked_here];
     for step in Step::ALL {
-        let is_walked = walks.iter().chain(&unswept).any(|is_walked_here| is_walked_here(*step));
+        let is_walked =
+            walks.iter().chain(&unswept).chain(&elsewhere).any(|is_walked_here| is_walked_here(*step));
         assert!(is_walked, "{}", step.name());
     }
 }

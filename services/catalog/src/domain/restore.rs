@@ -1,0 +1,139 @@
+//! The decision on a batch of holds that were lost and are put back: who gets what as for new ones, at the prices that were
+//! agreed then. Pure.
+
+use std::collections::HashSet;
+
+use super::{
+    hold::{Hold, HoldKey},
+    place::{self, PlaceRequest, Refusal, Shelf, Writes},
+};
+
+/// A hold to put back.
+#[derive(Clone, Debug)]
+pub struct RestoreRequest {
+    /// What was asked for when it was placed.
+    pub place: PlaceRequest,
+    /// The price of one unit of each item, in minor units.
+    pub prices_minor: Vec<i64>,
+    /// The currency of all of them (ISO 4217).
+    pub currency: String,
+}
+
+/// What became of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was not there, and is now.
+    Restored(Hold),
+    /// It was there before.
+    Present(Hold),
+    /// Nothing was taken.
+    Refused {
+        /// Why.
+        reason: Refusal,
+        /// Which line, from 0; none when it is the hold as a whole.
+        line: Option<usize>,
+    },
+}
+
+/// Decides the batch.
+#[must_use]
+pub fn decide(shelf: Shelf, requests: &[RestoreRequest]) -> (Vec<Outcome>, Writes) {
+    let before: HashSet<HoldKey> = shelf.holds.keys().copied().collect();
+    let places: Vec<PlaceRequest> = requests.iter().map(|request| request.place.clone()).collect();
+    let place::Decision { outcomes, mut writes } = place::decide(shelf, &places);
+    for hold in &mut writes.holds {
+        if let Some(request) = requests.iter().find(|request| request.place.key == hold.key) {
+            request.agree(hold);
+        }
+    }
+    let outcome = |(request, outcome): (&RestoreRequest, place::Outcome)| match outcome {
+        place::Outcome::Placed(hold) if before.contains(&hold.key) => Outcome::Present(hold),
+        place::Outcome::Placed(mut hold) => {
+            request.agree(&mut hold);
+            Outcome::Restored(hold)
+        }
+        place::Outcome::Refused { reason, line } => Outcome::Refused { reason, line },
+    };
+    (requests.iter().zip(outcomes).map(outcome).collect(), writes)
+}
+
+impl RestoreRequest {
+    /// Gives a hold the prices that were agreed.
+    fn agree(&self, hold: &mut Hold) {
+        hold.currency.clone_from(&self.currency);
+        for (line, price_minor) in hold.lines.iter_mut().zip(&self.prices_minor) {
+            line.price_minor = *price_minor;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        hold::{HoldState, Item, Line},
+        place::tests::shelves::{key, place_in, product_id, seat, units},
+        place::{ProductOnSale, SeatOnSale, Terms},
+    };
+
+    fn terms(price_minor: i64) -> Terms {
+        Terms { price_minor, currency: "EUR".to_owned(), hold_ttl_ms: 60_000 }
+    }
+
+    /// Ten units at 7, and seat A at 9, today.
+    fn shelf() -> Shelf {
+        let mut shelf = Shelf::default();
+        shelf.products.insert(product_id(1), ProductOnSale { available: 10, terms: terms(7) });
+        shelf.seats.insert(seat(1, "A"), (SeatOnSale::Free, terms(9)));
+        shelf
+    }
+
+    fn lost(booking: u128, items: Vec<Item>, prices_minor: Vec<i64>) -> RestoreRequest {
+        let place = PlaceRequest { key: key(booking, 2), items, asked_ttl_ms: Some(5_000) };
+        RestoreRequest { place, prices_minor, currency: "EUR".to_owned() }
+    }
+
+    #[test]
+    fn a_hold_comes_back_at_the_prices_that_were_agreed() {
+        let request = lost(1, vec![units(1, 4), place_in(1, "A")], vec![5, 8]);
+        let (outcomes, writes) = decide(shelf(), &[request]);
+        let line = |item, price_minor| Line { item, price_minor };
+        let hold = Hold {
+            key: key(1, 2),
+            state: HoldState::Active,
+            lines: vec![line(units(1, 4), 5), line(place_in(1, "A"), 8)],
+            currency: "EUR".to_owned(),
+            hold_ttl_ms: 5_000,
+        };
+        assert_eq!(outcomes, [Outcome::Restored(hold.clone())]);
+        assert_eq!(writes.holds, [hold]);
+        assert_eq!(writes.products, [(product_id(1), 4)].into());
+        assert_eq!(writes.seats, [(seat(1, "A"), key(1, 2))].into());
+    }
+
+    #[test]
+    fn a_hold_that_is_there_stays_as_it_is() {
+        let request = lost(1, vec![units(1, 4)], vec![5]);
+        let lines = vec![Line { item: units(1, 4), price_minor: 6 }];
+        let state = HoldState::Committed;
+        let hold = Hold { key: key(1, 2), state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000 };
+        let mut shelf = shelf();
+        shelf.holds.insert(hold.key, hold.clone());
+        assert_eq!(decide(shelf, &[request]), (vec![Outcome::Present(hold)], Writes::default()));
+    }
+
+    #[test]
+    fn what_is_not_free_any_more_is_refused_and_nothing_is_taken_for_it() {
+        let requests = [
+            lost(1, vec![place_in(1, "A")], vec![8]),
+            lost(2, vec![units(1, 4), place_in(1, "A")], vec![5, 8]),
+            lost(3, vec![units(1, 11)], vec![5]),
+        ];
+        let (outcomes, writes) = decide(shelf(), &requests);
+        assert!(matches!(outcomes[0], Outcome::Restored(_)), "{outcomes:?}");
+        let taken = Outcome::Refused { reason: Refusal::SeatTaken(seat(1, "A")), line: Some(1) };
+        let reason = Refusal::InsufficientStock { product_id: product_id(1), requested: 11, available: 10 };
+        assert_eq!(outcomes[1..], [taken, Outcome::Refused { reason, line: Some(0) }]);
+        assert_eq!((writes.holds.len(), writes.products.len(), writes.seats.len()), (1, 0, 1));
+    }
+}
