@@ -56,7 +56,7 @@ chaos: ## Break everything at random, and prove that nothing is lost (DURATION=3
 	@$(TARGET)/release/chaos --duration $(or $(DURATION),60s) $(if $(SEED),--seed $(SEED)) $(if $(CLUSTER),--cluster) $(CHAOS_OPTIONS)
 
 test: ## Format, lint, check and run all tests, against servers that it starts itself
-	@scripts/install.sh toolchain servers buf grpcurl clients kubernetes
+	@scripts/install.sh toolchain servers buf grpcurl clients kubernetes prometheus
 	$(call step,format,cargo fmt --all --check)
 	$(call step,buf lint,$(BUF) lint)
 	$(call step,dependencies (cargo deny),if cargo deny --version >/dev/null 2>&1; then cargo deny check bans licenses sources; else echo '    skipped: cargo-deny is not installed'; fi)

@@ -9,6 +9,7 @@
 #                                  .tools/, Node's packages into examples/node, and Chromium through apt-get
 #   scripts/install.sh kubernetes  what the tests of deploy/ use: kubectl, unless there is one that renders the manifests, and
 #                                  kubernetes-validate, from PyPI into .tools/
+#   scripts/install.sh prometheus  Prometheus and promtool, which the tests of the alerts use, through apt-get
 # The servers' programs are all that is wanted: no system service is started, stopped or enabled.
 set -eu
 cd "$(dirname "$0")/.."
@@ -92,6 +93,9 @@ find_missing() {
                 any /usr/lib/rabbitmq/bin/rabbitmq-server /opt/rabbitmq/sbin/rabbitmq-server ||
                     missing="$missing rabbitmq-server"
                 ;;
+            prometheus)
+                { command -v prometheus && command -v promtool; } >/dev/null || missing="$missing prometheus"
+                ;;
             clients)
                 command -v chromium >/dev/null || missing="$missing chromium"
                 command -v curl >/dev/null || missing="$missing curl"
@@ -115,12 +119,14 @@ packages() {
     [ -n "$missing" ] || return 0
     # shellcheck disable=SC2086 # one word per package
     apt_install $missing
-    case $missing in
-        *rabbitmq-server*)
-            # It was installed for its programs: it need not run at the next boot either.
-            ! command -v systemctl >/dev/null || as_root systemctl disable --quiet rabbitmq-server 2>/dev/null || true
-            ;;
-    esac
+    for service in rabbitmq-server prometheus; do
+        # It was installed for its programs: it need not run at the next boot either.
+        case " $missing " in
+            *" $service "*)
+                ! command -v systemctl >/dev/null || as_root systemctl disable --quiet $service 2>/dev/null || true
+                ;;
+        esac
+    done
 }
 
 # Makes .tools/, a Python environment that the tools come in.
@@ -173,7 +179,7 @@ case " $* " in *" toolchain "*) toolchain ;; esac
 packages "$@"
 for what in "$@"; do
     case $what in
-        toolchain | servers) ;;
+        toolchain | servers | prometheus) ;;
         buf) tool buf $BUF || fail "buf could not be installed: https://buf.build/docs/cli/installation" ;;
         grpcurl)
             tool grpcurl $GRPCURL ||

@@ -27,6 +27,7 @@ mod options;
 pub mod port;
 mod postgres;
 mod process;
+mod prometheus;
 pub mod proxy;
 mod rabbitmq;
 mod servers;
@@ -43,6 +44,7 @@ pub use postgres::{
     postgres_program,
 };
 pub use process::{Process, ProcessId};
+pub use prometheus::Prometheus;
 pub use proxy::{Proxy, Weather};
 pub use rabbitmq::{RabbitMq, RabbitMqOptions};
 pub use rustix::process::Signal;

@@ -60,3 +60,4 @@ mod strays;
 mod timers;
 mod traffic;
 mod transitions;
+mod watching;
