@@ -54,7 +54,7 @@ fn whatever_is_copied_from_the_repository_is_there_and_not_ignored() {
 #[test]
 fn the_build_sees_what_the_programs_include() {
     let ignored = fs::read_to_string(file(".dockerignore")).expect("it is there");
-    for needed in ["proto", "migrations", "services", "crates", "Cargo.lock"] {
+    for needed in [".commit", "proto", "migrations", "services", "crates", "Cargo.lock"] {
         assert!(!ignored.lines().any(|line| line.trim_matches('/') == needed), "{needed}");
     }
     for hidden in ["target", ".git", ".tools", ".holdfast", "**/.env"] {

@@ -4,6 +4,7 @@
 //! documents that were altered to break it (`broken`): a check that cannot fail shows nothing.
 
 mod broken;
+mod compose;
 mod custom;
 mod documents;
 mod image;
@@ -12,3 +13,4 @@ mod network;
 mod programs;
 mod routes;
 mod rules;
+mod watching;
