@@ -10,13 +10,14 @@ use std::{
 
 use utoipa_swagger_ui_vendored::SWAGGER_UI_VENDORED;
 
-/// What the page needs, and the license that it comes with.
-const FILES: [&str; 5] = [
+/// What the page needs, and the license and notice that it comes with.
+const FILES: [&str; 6] = [
     "dist/favicon-32x32.png",
     "dist/swagger-ui-bundle.js",
     "dist/swagger-ui-standalone-preset.js",
     "dist/swagger-ui.css",
     "LICENSE",
+    "NOTICE",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

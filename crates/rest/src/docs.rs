@@ -22,28 +22,37 @@ const PAGE: &str = r#"<!doctype html>
 </html>
 "#;
 
+/// A file that came with Swagger UI.
+macro_rules! swagger_ui {
+    ($name:literal) => {
+        include_bytes!(concat!(env!("OUT_DIR"), "/", $name))
+    };
+}
+
+const TEXT: &str = "text/plain; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
 /// The files that do not change: their paths, types and contents.
-const FILES: [(&str, &str, &[u8]); 7] = [
+const FILES: [(&str, &str, &[u8]); 10] = [
     ("/docs", "text/html; charset=utf-8", PAGE.as_bytes()),
     ("/docs/", "text/html; charset=utf-8", PAGE.as_bytes()),
-    ("/docs/favicon-32x32.png", "image/png", include_bytes!(concat!(env!("OUT_DIR"), "/favicon-32x32.png"))),
+    ("/docs/favicon-32x32.png", "image/png", swagger_ui!("favicon-32x32.png")),
+    ("/docs/swagger-ui-bundle.js", SCRIPT, swagger_ui!("swagger-ui-bundle.js")),
+    ("/docs/swagger-ui-standalone-preset.js", SCRIPT, swagger_ui!("swagger-ui-standalone-preset.js")),
+    ("/docs/swagger-ui.css", "text/css; charset=utf-8", swagger_ui!("swagger-ui.css")),
+    // Whose it is: THIRD_PARTY.md. The last two are where the scripts say that they are.
+    ("/docs/LICENSE", TEXT, swagger_ui!("LICENSE")),
+    ("/docs/NOTICE", TEXT, swagger_ui!("NOTICE")),
     (
-        "/docs/swagger-ui-bundle.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-bundle.js")),
+        "/docs/swagger-ui-bundle.js.LICENSE.txt",
+        TEXT,
+        include_bytes!("../third-party/swagger-ui-bundle.js.LICENSE.txt"),
     ),
     (
-        "/docs/swagger-ui-standalone-preset.js",
-        "text/javascript; charset=utf-8",
-        include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui-standalone-preset.js")),
+        "/docs/swagger-ui-standalone-preset.js.LICENSE.txt",
+        TEXT,
+        include_bytes!("../third-party/swagger-ui-standalone-preset.js.LICENSE.txt"),
     ),
-    (
-        "/docs/swagger-ui.css",
-        "text/css; charset=utf-8",
-        include_bytes!(concat!(env!("OUT_DIR"), "/swagger-ui.css")),
-    ),
-    // Of Swagger UI, which is Apache-2.0 as well.
-    ("/docs/LICENSE", "text/plain; charset=utf-8", include_bytes!(concat!(env!("OUT_DIR"), "/LICENSE"))),
 ];
 
 /// A description of an API that the page shows.
@@ -108,6 +117,15 @@ mod tests {
         assert_eq!(named.len(), 5);
         for path in named {
             assert!(docs.file(path).is_some_and(|(_, content)| !content.is_empty()), "{path}");
+        }
+        for (path, whose) in [
+            ("/docs/LICENSE", "Apache License"),
+            ("/docs/NOTICE", "SmartBear"),
+            ("/docs/swagger-ui-bundle.js.LICENSE.txt", "@license React"),
+            ("/docs/swagger-ui-standalone-preset.js.LICENSE.txt", "MIT"),
+        ] {
+            let text = docs.file(path).map(|(_, content)| String::from_utf8_lossy(&content).into_owned());
+            assert!(text.is_some_and(|text| text.contains(whose)), "{path}");
         }
         assert!(docs.file("/docs/nothing").is_none() && docs.file("/").is_none());
         assert!(Docs::new(&[]).file("/docs").is_none());
