@@ -31,6 +31,12 @@ pub fn time_left() -> Option<Duration> {
     DEADLINE.try_with(|deadline| deadline.saturating_duration_since(Instant::now())).ok()
 }
 
+/// Until when the caller of the gRPC call being handled waits; `None` outside a call. For what is handed to other tasks.
+#[must_use]
+pub fn caller_waits_until() -> Option<std::time::Instant> {
+    DEADLINE.try_with(|deadline| deadline.into_std()).ok()
+}
+
 /// Answers with `DEADLINE_EXCEEDED` if `handler` has no answer within `limit`; the handler is dropped then.
 pub(crate) async fn within(limit: Duration, handler: impl Future<Output = Response>) -> Response {
     let deadline = Instant::now() + limit;
@@ -142,10 +148,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_can_tell_how_much_time_it_has_left() {
-        assert_eq!(time_left(), None);
+        assert_eq!((time_left(), caller_waits_until()), (None, None));
         let handler = async {
             tokio::time::sleep(Duration::from_millis(30)).await;
             assert_eq!(time_left(), Some(Duration::from_millis(70)));
+            let until = caller_waits_until().map(Instant::from_std);
+            assert_eq!(until, Some(Instant::now() + Duration::from_millis(70)));
             Response::default()
         };
         within(Duration::from_millis(100), handler).await;

@@ -38,7 +38,7 @@ use tonic::service::Routes;
 pub use admission::Admission;
 pub use calls::Calls;
 pub use client::{Channel, channel, channel_by};
-pub use deadline::time_left;
+pub use deadline::{caller_waits_until, time_left};
 pub use directory::Lookup;
 pub use health::{Health, Part, PartState, Snapshot};
 pub use jobs::Jobs;

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
 use proto::catalog::{RefusedHold, hold_service_client::HoldServiceClient};
-use server::{Channel, Health, Jobs};
+use server::{Channel, Health, Jobs, caller_waits_until};
 use sqlx::PgPool;
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -18,7 +18,7 @@ use crate::{
     creations::{self, Created},
     domain::line,
     error::{Error, Failure, each},
-    existing::{Existing, caller_waits_until},
+    existing::Existing,
     placement::{self, Placement, Wanted},
     relay::Wake,
     store::{create::New, row::Seen},

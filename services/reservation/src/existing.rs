@@ -6,7 +6,7 @@ use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
 use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
-use server::{Channel, Jobs};
+use server::{Channel, Jobs, caller_waits_until};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -154,11 +154,6 @@ impl Existing {
         let lines = wanted.items.len();
         self.placer.submit_by(wanted, lines, deadline).await?.map_err(Error::Failed)
     }
-}
-
-/// When the caller of the call being handled stops waiting.
-pub(crate) fn caller_waits_until() -> Option<Instant> {
-    server::time_left().map(|left| Instant::now() + left)
 }
 
 /// The bookings with these ids, in their order. A row that makes no sense fails those only who asked for it.

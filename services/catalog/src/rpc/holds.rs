@@ -1,11 +1,11 @@
 //! HoldService. Internal.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use api::{field, page::Token};
 use batch::{BatchLimits, Batcher};
 use proto::catalog as pb;
-use server::Jobs;
+use server::{Jobs, caller_waits_until};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -87,8 +87,7 @@ impl pb::hold_service_server::HoldService for HoldRpc {
     ) -> Result<Response<pb::PlaceHoldsResponse>, Status> {
         let requests = convert::place_requests(&request.into_inner())?;
         let lines = requests.iter().map(|request| request.items.len()).sum();
-        let deadline = server::time_left().map(|left| Instant::now() + left);
-        let placed = self.placer.submit_by(requests, lines, deadline).await;
+        let placed = self.placer.submit_by(requests, lines, caller_waits_until()).await;
         let outcomes = placed.map_err(Error::from)?.map_err(Error::Failed)?;
         let outcomes = outcomes.into_iter().map(convert::place_outcome).collect();
         Ok(Response::new(pb::PlaceHoldsResponse { outcomes }))

@@ -1,13 +1,10 @@
 //! Single products, read in a batch with whatever else is asked for.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, time::Duration};
 
 use batch::{BatchLimits, Batcher};
 use postgres::UnitOfWork;
-use server::Jobs;
+use server::{Jobs, caller_waits_until};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -54,8 +51,7 @@ impl ProductReader {
 
     /// The product, unless it was deleted.
     pub(super) async fn get(&self, id: ProductId) -> Result<Product, Error> {
-        let deadline = server::time_left().map(|left| Instant::now() + left);
-        let found = self.0.submit_by(id, 1, deadline).await?.map_err(Error::Failed)?;
+        let found = self.0.submit_by(id, 1, caller_waits_until()).await?.map_err(Error::Failed)?;
         found.ok_or(Error::ProductNotFound(id))
     }
 }
