@@ -42,6 +42,11 @@ async fn read(route: &Route, response: Response) -> Result<DynamicMessage, Statu
     DynamicMessage::decode(route.rpc.output(), message).map_err(|error| defect(&error))
 }
 
+/// The code of a response that is nothing but an error.
+pub(crate) fn code(headers: &HeaderMap) -> Option<Code> {
+    headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
+}
+
 /// The error that these headers or trailers tell of, if they do.
 fn succeeded(headers: &HeaderMap) -> Result<(), Status> {
     match Status::from_header_map(headers) {

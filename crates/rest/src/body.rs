@@ -1,22 +1,18 @@
-//! Bodies of requests: JSON, of a limited size, in limited time, and not too many of them at once.
+//! Bodies of requests: JSON, of a limited size, and not too much of it at once. Their time is that of the call.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::body::Body;
-use http::{HeaderMap, StatusCode, header, request::Parts};
+use http::{HeaderMap, Request, StatusCode, header, request::Parts};
 use http_body_util::BodyExt as _;
-use serde_json::Value as Json;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Code;
 
-use crate::error::Refused;
+use crate::{error::Refused, json::Json};
 
-/// How long a body may be on its way.
-const TIME_LIMIT: Duration = Duration::from_secs(10);
-/// What bodies that are being read may have together, in KiB: before a call is let in, nothing else bounds them.
+/// The longest body that is taken to come with the head of its request, in bytes.
+const SHORT: usize = 8 << 10;
+/// What bodies that are being read may have together, in KiB: as JSON each takes several times the room of its text.
 const ROOM_KIB: usize = 32 << 10;
 
 /// Reads bodies.
@@ -50,11 +46,7 @@ impl Bodies {
         if announced.is_some_and(|length| length > self.limit) {
             return Err(self.too_large());
         }
-        let Ok(read) = timeout(TIME_LIMIT, self.gather(body)).await else {
-            let message = "the body did not arrive in time";
-            return Err(Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message));
-        };
-        let (bytes, room) = read?;
+        let (bytes, room) = self.gather(body).await?;
         if bytes.is_empty() {
             return Ok(Given { json: None, room: None });
         }
@@ -91,6 +83,14 @@ impl Bodies {
     }
 }
 
+/// Whether a request's body is so short that it has come with the head, or there is none.
+pub(crate) fn is_short(request: &Request<Body>) -> bool {
+    match announced(request.headers()) {
+        Some(length) => length <= SHORT,
+        None => http_body::Body::is_end_stream(request.body()),
+    }
+}
+
 /// The length that the headers announce.
 fn announced(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
@@ -118,8 +118,6 @@ fn malformed(message: impl Into<String>) -> Refused {
 
 #[cfg(test)]
 mod tests {
-    use http::Request;
-
     use super::*;
 
     async fn read(bodies: &Bodies, kind: &str, content: &'static str) -> Result<Option<Json>, u16> {
@@ -132,8 +130,11 @@ mod tests {
     #[tokio::test]
     async fn a_body_is_json_and_nothing_else() {
         let bodies = Bodies::new(16);
-        assert_eq!(read(&bodies, "application/json", "{}").await, Ok(Some(serde_json::json!({}))));
-        assert_eq!(read(&bodies, "Application/JSON; charset=\"UTF-8\"", "1").await, Ok(Some(1.into())));
+        assert_eq!(read(&bodies, "application/json", "{}").await, Ok(Some(Json::Object(vec![]))));
+        assert_eq!(
+            read(&bodies, "Application/JSON; charset=\"UTF-8\"", "1").await,
+            Ok(Some(Json::Number(1.into())))
+        );
         assert_eq!(read(&bodies, "application/json", "{").await, Err(400));
         for kind in ["", "text/plain", "application/json; charset=latin1", "application/jsonp"] {
             assert_eq!(read(&bodies, kind, "{}").await, Err(415), "{kind}");

@@ -7,12 +7,14 @@ use axum::{body::Body, extract::Request, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, uri::Authority};
 use tonic::Code;
 
-use crate::error::Refused;
+use crate::{error::Refused, hosts};
 
 /// What pages may read of a response beside what they may anyway.
 const EXPOSED: HeaderValue =
     HeaderValue::from_static("grpc-status, grpc-message, grpc-status-details-bin, retry-after");
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, DELETE");
+/// What an answer depends on beside its URL.
+const VARY: HeaderValue = HeaderValue::from_static("origin");
 /// The headers that pages may send where the browser does not say which they want to.
 const HEADERS: HeaderValue = HeaderValue::from_static(
     "content-type, authorization, grpc-timeout, traceparent, x-grpc-web, x-user-agent",
@@ -38,23 +40,25 @@ pub(crate) enum Caller {
 }
 
 impl Cors {
-    /// Pages of these origins, beside those of this machine.
+    /// Pages of these origins, beside the service's own and, where that is this machine, those of this machine.
     pub(crate) fn new(origins: &[String]) -> Self {
-        Self { origins: origins.iter().map(|origin| origin.trim_end_matches('/').to_owned()).collect() }
+        Self {
+            origins: origins.iter().map(|origin| origin.trim().trim_end_matches('/').to_owned()).collect(),
+        }
     }
 
-    /// Who sent these headers.
+    /// Who sent these headers, which name a host that is known (`hosts`): else a stranger could seem to be of our own.
     pub(crate) fn caller(&self, headers: &HeaderMap) -> Caller {
         let Some(value) = headers.get(header::ORIGIN) else { return Caller::Own };
         let Ok(origin) = value.to_str() else { return Caller::Stranger };
         let uri = origin.parse::<Uri>().ok();
         let authority = uri.as_ref().and_then(Uri::authority).map(Authority::as_str);
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let of_this_machine =
+            || authority.is_some_and(hosts::is_loopback) && host.is_some_and(hosts::is_loopback);
         if authority.is_some() && authority == host {
             Caller::Own
-        } else if uri.as_ref().and_then(Uri::host).is_some_and(is_loopback)
-            || self.origins.iter().any(|friend| friend == origin)
-        {
+        } else if of_this_machine() || self.origins.iter().any(|friend| friend == origin) {
             Caller::Friend(value.clone())
         } else {
             Caller::Stranger
@@ -62,18 +66,14 @@ impl Cors {
     }
 }
 
-fn is_loopback(host: &str) -> bool {
-    ["localhost", "127.0.0.1", "[::1]"].contains(&host)
-}
-
 impl Caller {
-    /// Tells the browser that the page may read the response.
+    /// Tells the browser that the page may read the response; and caches, that others get another one.
     pub(crate) fn allow(self, mut response: Response) -> Response {
+        response.headers_mut().append(header::VARY, VARY);
         if let Self::Friend(origin) = self {
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
-            headers.insert(header::VARY, HeaderValue::from_static("origin"));
         }
         response
     }
@@ -96,10 +96,11 @@ pub(crate) fn preflight(caller: &Caller, request: &Request) -> Option<Response> 
         return None;
     }
     let wanted = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
-    let answers: [(HeaderName, HeaderValue); 3] = [
+    let answers: [(HeaderName, HeaderValue); 4] = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, METHODS),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, wanted.unwrap_or(HEADERS)),
         (header::ACCESS_CONTROL_MAX_AGE, MAX_AGE),
+        (header::VARY, HeaderValue::from_static("access-control-request-headers")),
     ];
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
@@ -111,22 +112,33 @@ pub(crate) fn preflight(caller: &Caller, request: &Request) -> Option<Response> 
 mod tests {
     use super::*;
 
-    fn caller(origin: Option<&'static str>) -> Caller {
+    fn caller_at(host: &'static str, origin: Option<&'static str>) -> Caller {
         let cors = Cors::new(&["https://shop.example/".to_owned()]);
-        let mut headers =
-            HeaderMap::from_iter([(header::HOST, HeaderValue::from_static("api.example:8082"))]);
+        let mut headers = HeaderMap::from_iter([(header::HOST, HeaderValue::from_static(host))]);
         headers.extend(origin.map(|origin| (header::ORIGIN, HeaderValue::from_static(origin))));
         cors.caller(&headers)
     }
 
+    fn caller(origin: &'static str) -> Caller {
+        caller_at("api.example:8082", Some(origin))
+    }
+
     #[test]
-    fn pages_of_this_machine_and_of_named_origins_may_call() {
-        assert_eq!(caller(None), Caller::Own);
-        assert_eq!(caller(Some("http://api.example:8082")), Caller::Own);
-        for origin in
-            ["http://localhost:3000", "http://127.0.0.1:8081", "http://[::1]:1", "https://shop.example"]
-        {
-            assert_eq!(caller(Some(origin)), Caller::Friend(HeaderValue::from_static(origin)), "{origin}");
+    fn pages_of_the_service_itself_and_of_named_origins_may_call() {
+        assert_eq!(caller_at("api.example:8082", None), Caller::Own);
+        assert_eq!(caller("http://api.example:8082"), Caller::Own);
+        let shop = "https://shop.example";
+        assert_eq!(caller(shop), Caller::Friend(HeaderValue::from_static(shop)));
+    }
+
+    #[test]
+    fn pages_of_this_machine_may_call_what_runs_on_it() {
+        for origin in ["http://localhost:3000", "http://127.0.0.1:8081", "http://[::1]:1"] {
+            for host in ["localhost:8082", "127.0.0.1:8082", "[::1]:8082"] {
+                let friend = Caller::Friend(HeaderValue::from_static(origin));
+                assert_eq!(caller_at(host, Some(origin)), friend, "{origin} at {host}");
+            }
+            assert_eq!(caller(origin), Caller::Stranger, "{origin}: whoever's machine that is");
         }
     }
 
@@ -137,13 +149,23 @@ mod tests {
             "null",
             "http://localhost.evil.example",
             "https://shop.example.evil",
+            "http://shop.example",
+            "http://api.example:8081",
             "",
             "x y",
         ] {
-            assert_eq!(caller(Some(origin)), Caller::Stranger, "{origin}");
+            assert_eq!(caller(origin), Caller::Stranger, "{origin}");
         }
         assert!(admit(&Caller::Stranger, &Method::POST).is_err());
         assert!(admit(&Caller::Stranger, &Method::GET).is_ok());
         assert!(admit(&Caller::Own, &Method::POST).is_ok());
+    }
+
+    #[test]
+    fn caches_are_told_that_the_origin_matters() {
+        for caller in [Caller::Own, caller("https://shop.example"), Caller::Stranger] {
+            let response = caller.allow(Response::new(Body::empty()));
+            assert_eq!(response.headers()["vary"], "origin");
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The page at `/docs`: Swagger UI, out of this program, with nothing fetched from elsewhere.
 
+use anyhow::Context as _;
 use axum::body::Bytes;
+use http::HeaderValue;
 use serde::Serialize;
+use url::Url;
 
 /// The page itself.
 const PAGE: &str = r#"<!doctype html>
@@ -68,13 +71,16 @@ pub struct Document {
 #[derive(Debug)]
 pub(crate) struct Docs {
     start: Option<Bytes>,
+    /// What the page may load and call, and that nobody may show it within a page of their own.
+    pub(crate) policy: HeaderValue,
 }
 
 impl Docs {
     /// With these documents; without any there is no page.
-    pub(crate) fn new(documents: &[Document]) -> Self {
+    pub(crate) fn new(documents: &[Document]) -> anyhow::Result<Self> {
         let start = (!documents.is_empty()).then(|| Bytes::from(start(documents)));
-        Self { start }
+        let policy = HeaderValue::try_from(policy(documents)?).context("the URLs of the descriptions")?;
+        Ok(Self { start, policy })
     }
 
     /// The type and content of a file.
@@ -86,6 +92,20 @@ impl Docs {
         let (_, kind, content) = FILES.into_iter().find(|(name, ..)| *name == path)?;
         Some((kind, Bytes::from_static(content)))
     }
+}
+
+/// The Content-Security-Policy of the page: nothing but its own files, and the services that it shows.
+fn policy(documents: &[Document]) -> anyhow::Result<String> {
+    let mut services = String::new();
+    for document in documents.iter().filter(|document| !document.url.starts_with('/')) {
+        let url = Url::parse(&document.url).with_context(|| format!("the URL {}", document.url))?;
+        services.extend([" ", &url.origin().ascii_serialization()]);
+    }
+    // Swagger UI has its images in its style sheet, and styles in its elements.
+    Ok(format!(
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+         connect-src 'self'{services}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ))
 }
 
 /// What starts the page.
@@ -112,7 +132,7 @@ mod tests {
     #[test]
     fn everything_that_the_page_names_is_there() {
         let document = Document { name: "Bookings".to_owned(), url: "/openapi.json".to_owned() };
-        let docs = Docs::new(&[document]);
+        let docs = Docs::new(&[document]).unwrap();
         let named: Vec<_> = PAGE.split('"').filter(|text| text.starts_with("/docs/")).collect();
         assert_eq!(named.len(), 5);
         for path in named {
@@ -128,6 +148,16 @@ mod tests {
             assert!(text.is_some_and(|text| text.contains(whose)), "{path}");
         }
         assert!(docs.file("/docs/nothing").is_none() && docs.file("/").is_none());
-        assert!(Docs::new(&[]).file("/docs").is_none());
+        assert!(Docs::new(&[]).unwrap().file("/docs").is_none());
+    }
+    #[test]
+    fn the_page_may_call_the_services_that_it_shows_and_no_other() {
+        let document = |url: &str| Document { name: "A".to_owned(), url: url.to_owned() };
+        let docs = Docs::new(&[document("/openapi.json"), document("http://a.example:8081/openapi.json")]);
+        let policy = docs.unwrap().policy;
+        let policy = policy.to_str().unwrap();
+        assert!(policy.contains("connect-src 'self' http://a.example:8081; "), "{policy}");
+        assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(Docs::new(&[document("a.example")]).is_err());
     }
 }

@@ -8,20 +8,27 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
-use server::Calls;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
+use server::{Calls, Crowded};
 use tonic::Code;
 
 use crate::{
-    answer,
-    body::Bodies,
+    body::{self, Bodies},
+    call,
     cors::{self, Cors},
     docs::Docs,
     error::Refused,
-    frame, request,
+    hosts::Hosts,
+    metrics,
     route::Route,
     web::Web,
 };
+
+/// No browser is to take an answer for anything but what it says it is, nor to show one within another's page.
+const SAFETY: [(HeaderName, HeaderValue); 2] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+];
 
 /// Everything that is answered over HTTP.
 #[derive(Debug)]
@@ -31,6 +38,7 @@ pub(crate) struct Edge {
     pub(crate) web: Web,
     pub(crate) bodies: Bodies,
     pub(crate) cors: Cors,
+    pub(crate) hosts: Hosts,
     pub(crate) docs: Docs,
     /// The OpenAPI document.
     pub(crate) description: Bytes,
@@ -41,43 +49,34 @@ impl Edge {
         Router::new().fallback(serve).with_state(Arc::new(self))
     }
 
-    async fn answer(&self, request: Request) -> Result<Response, Refused> {
+    async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, Refused> {
         if Web::is_meant(&request) {
-            return Ok(self.web.call(request).await);
+            return self.web.call(request).await;
         }
         let path = request.uri().path();
         if path == "/openapi.json" {
             only_read(&request)?;
             return Ok(content("application/json", self.description.clone()));
         }
-        if let Some((kind, content_of)) = self.docs.file(path) {
+        if let Some((kind, file)) = self.docs.file(path) {
             only_read(&request)?;
-            return Ok(content(kind, content_of));
+            let mut response = content(kind, file);
+            response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, self.docs.policy.clone());
+            return Ok(response);
         }
         let (parts, body) = request.into_parts();
-        self.call(&parts, body).await
+        call::call(self, self.find(&parts)?, parts, body).await
     }
 
-    /// Calls the RPC that a request stands for.
-    async fn call(&self, parts: &Parts, body: Body) -> Result<Response, Refused> {
-        let (route, values) = self.find(parts)?;
-        let given = self.bodies.read(parts, body).await?;
-        let query = parts.uri.query().unwrap_or_default();
-        let message = request::message(route, &values, query, given.json)?;
-        let call = frame::request(&route.call, &message, &parts.headers);
-        drop((message, given.room));
-        Ok(answer::to(route, self.calls.call(call).await).await)
-    }
-
-    /// The route of a request, with the values of its path.
-    fn find<'p>(&self, parts: &'p Parts) -> Result<(&Route, Vec<&'p str>), Refused> {
+    /// The number of a request's route.
+    fn find(&self, parts: &Parts) -> Result<usize, Refused> {
         let path = parts.uri.path();
         let wanted = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let mut allowed = Vec::new();
-        for route in &self.routes {
-            if let Some(values) = route.template.matched(path) {
+        for (number, route) in self.routes.iter().enumerate() {
+            if route.template.matched(path).is_some() {
                 if route.method == *wanted {
-                    return Ok((route, values));
+                    return Ok(number);
                 }
                 allowed.push(route.method.clone());
             }
@@ -90,15 +89,40 @@ impl Edge {
 }
 
 async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Response {
+    let may_stay = body::is_short(&request);
+    let mut response = match edge.hosts.check(request.headers()) {
+        Ok(()) => known(&edge, request).await,
+        Err(refused) => refuse(refused),
+    };
+    response.headers_mut().extend(SAFETY);
+    // What was not read of the body ends the connection: the client is to know, and not to send its next request over it.
+    if response.status() == StatusCode::REQUEST_TIMEOUT || (response.status() != StatusCode::OK && !may_stay)
+    {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
+}
+
+/// Answers a request for a host that is known.
+async fn known(edge: &Arc<Edge>, request: Request) -> Response {
     let caller = edge.cors.caller(request.headers());
     if let Some(answer) = cors::preflight(&caller, &request) {
         return answer;
     }
-    let answer = match cors::admit(&caller, request.method()) {
+    let admitted = match request.extensions().get::<Crowded>() {
+        Some(Crowded) => Err(api::overloaded().into()),
+        None => cors::admit(&caller, request.method()),
+    };
+    let answer = match admitted {
         Ok(()) => edge.answer(request).await,
         Err(refused) => Err(refused),
     };
-    caller.allow(answer.unwrap_or_else(Refused::into_response))
+    caller.allow(answer.unwrap_or_else(refuse))
+}
+
+fn refuse(refused: Refused) -> Response {
+    metrics::refused(refused.http());
+    refused.into_response()
 }
 
 /// What is only there to be read.

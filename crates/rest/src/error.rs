@@ -55,6 +55,16 @@ impl Refused {
         Self { allow, ..Self::new(StatusCode::METHOD_NOT_ALLOWED, Code::Unimplemented, message) }
     }
 
+    /// The same, as gRPC has it.
+    pub(crate) fn status(&self) -> Status {
+        Status::clone(&self.status)
+    }
+
+    /// The status of HTTP.
+    pub(crate) fn http(&self) -> StatusCode {
+        self.http
+    }
+
     /// The answer.
     pub(crate) fn into_response(self) -> Response {
         let mut response = respond(self.http, &self.status, str::to_owned);

@@ -3,7 +3,6 @@
 
 use axum::body::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header, uri::PathAndQuery};
-use http_body_util::Full;
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
 use tonic::body::Body;
@@ -19,14 +18,9 @@ const PASSED_ON: [HeaderName; 5] = [
     HeaderName::from_static("baggage"),
 ];
 
-/// A gRPC call with one message.
-pub(crate) fn request(call: &PathAndQuery, message: &DynamicMessage, caller: &HeaderMap) -> Request<Body> {
-    let length = message.encoded_len();
-    let mut frame = Vec::with_capacity(HEAD + length);
-    frame.push(0);
-    frame.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-    message.encode(&mut frame).expect("a vector takes all there is");
-    let mut request = Request::new(Body::new(Full::new(Bytes::from(frame))));
+/// A gRPC call with this body.
+pub(crate) fn request(call: &PathAndQuery, body: Body, caller: &HeaderMap) -> Request<Body> {
+    let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = call.clone().into();
     *request.version_mut() = Version::HTTP_2;
@@ -39,6 +33,16 @@ pub(crate) fn request(call: &PathAndQuery, message: &DynamicMessage, caller: &He
         }
     }
     request
+}
+
+/// A message in its frame.
+pub(crate) fn of(message: &DynamicMessage) -> Bytes {
+    let length = message.encoded_len();
+    let mut frame = Vec::with_capacity(HEAD + length);
+    frame.push(0);
+    frame.extend(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+    message.encode(&mut frame).expect("a vector takes all there is");
+    frame.into()
 }
 
 /// The message of a frame; `None` when it is no single, plain frame.

@@ -7,12 +7,16 @@
 
 mod answer;
 mod body;
+mod call;
 mod cors;
 mod docs;
 mod edge;
 mod error;
 mod frame;
+mod hosts;
+mod json;
 mod kinds;
+mod metrics;
 mod openapi;
 mod place;
 mod read;
@@ -29,15 +33,19 @@ use server::Calls;
 
 pub use docs::Document;
 
-use crate::{body::Bodies, cors::Cors, docs::Docs, edge::Edge, web::Web};
+use crate::{body::Bodies, cors::Cors, docs::Docs, edge::Edge, hosts::Hosts, web::Web};
 
-/// Who may call from a browser.
+/// Who may call from a browser, and by which name.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub struct RestConfig {
-    /// Web pages that may call over HTTP: their origins, such as https://shop.example, parted by commas. Pages of this machine
-    /// (http://localhost, http://127.0.0.1) always may; those of others are refused.
+    /// Web pages that may call over HTTP: their origins, such as https://shop.example, parted by commas. Those of the service
+    /// itself always may, and those of this machine where the service is called as localhost; others change nothing.
     #[arg(long, env = "HOLDFAST_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub cors_origins: Vec<String>,
+    /// Public names by which the service is called over HTTP, such as api.shop.example, parted by commas; *: by any. Addresses,
+    /// localhost, and names that nobody can register (without a dot, or below .local, .internal, .svc) need not be named.
+    #[arg(long, env = "HOLDFAST_HTTP_HOSTS", value_delimiter = ',', value_name = "NAMES")]
+    pub http_hosts: Vec<String>,
 }
 
 /// What is offered over HTTP.
@@ -63,10 +71,11 @@ pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Rou
     let routes = route::routes(&services)?;
     let edge = Edge {
         description: openapi::document(api.title, &services, &routes)?,
-        docs: Docs::new(&api.documents),
+        docs: Docs::new(&api.documents)?,
         bodies: Bodies::new(api.max_body_bytes),
         web: Web::new(api.services, calls.clone()),
         cors: Cors::new(&config.cors_origins),
+        hosts: Hosts::new(&config.http_hosts),
         routes,
         calls,
     };

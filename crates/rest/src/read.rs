@@ -7,9 +7,9 @@ use api::{Violation, Violations};
 use prost_reflect::{
     DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _, Value,
 };
-use serde_json::{Map, Value as Json};
 
 use crate::{
+    json::{Fields, Json},
     kinds::{self, Known},
     place::Place,
     rule, text,
@@ -17,6 +17,21 @@ use crate::{
 
 /// The largest whole number that a double has exactly, as JavaScript's numbers do.
 pub(crate) const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
+
+/// Which fields of a message were given so far, whatever they hold: one that holds its default looks as if it was not.
+#[derive(Debug, Default)]
+pub(crate) struct Given(Vec<u32>);
+
+impl Given {
+    /// Whether this is the first time that a field is given.
+    pub(crate) fn is_first(&mut self, field: &FieldDescriptor) -> bool {
+        let first = !self.0.contains(&field.number());
+        if first {
+            self.0.push(field.number());
+        }
+        first
+    }
+}
 
 /// Reads, and gathers what is wrong.
 #[derive(Debug, Default)]
@@ -26,15 +41,16 @@ pub(crate) struct Reader {
 
 impl Reader {
     /// Reads the fields of an object into a message.
-    pub(crate) fn fields(&mut self, message: &mut DynamicMessage, object: Map<String, Json>, at: Place<'_>) {
+    pub(crate) fn fields(&mut self, message: &mut DynamicMessage, object: Fields, at: Place<'_>) {
         let descriptor = message.descriptor();
+        let mut given = Given::default();
         for (name, json) in object {
             let at = at.field(&name);
             let Some(field) = find(&descriptor, &name) else {
                 self.note(at, "there is no such field");
                 continue;
             };
-            if message.has_field(&field) {
+            if !given.is_first(&field) {
                 self.note(at, "must be given once");
             } else if let Some(other) = other_choice(message, &field) {
                 self.note(at, format!("excludes {}: one of them only", other.json_name()));
@@ -50,7 +66,7 @@ impl Reader {
         match json {
             Json::Null if matches!(kind, Kind::Message(_)) && !field.is_list() => None,
             Json::Null => self.refuse(at, "must not be null; leave it out instead"),
-            Json::Array(members) if field.is_list() => {
+            Json::List(members) if field.is_list() => {
                 // Before any of them is made into a message, of which each takes far more room than its text.
                 let most = rule::of(field).max_items as usize;
                 if most > 0 && members.len() > most {
@@ -68,17 +84,17 @@ impl Reader {
         let expected = match (kind, json) {
             (Kind::Bool, Json::Bool(value)) => return Some(Value::Bool(value)),
             (Kind::Bool, _) => "must be true or false",
-            (Kind::String, Json::String(value)) => return Some(Value::String(value)),
+            (Kind::String, Json::Text(value)) => return Some(Value::String(value)),
             (Kind::String, _) => "must be a text",
             (Kind::Int32, json) => match integer(&json).and_then(|value| i32::try_from(value).ok()) {
                 Some(value) => return Some(Value::I32(value)),
                 None => "must be a whole number of 32 bits",
             },
-            (Kind::Int64, json) => match integer(&json).or_else(|| text::parse_integer(json.as_str()?)) {
+            (Kind::Int64, json) => match integer(&json).or_else(|| text::parse_integer(json.as_text()?)) {
                 Some(value) => return Some(Value::I64(value)),
                 None => "must be a whole number of 64 bits, as a number or as a text",
             },
-            (Kind::Enum(of), json) => match json.as_str().and_then(|name| number(of, name)) {
+            (Kind::Enum(of), json) => match json.as_text().and_then(|name| number(of, name)) {
                 Some(number) => return Some(Value::EnumNumber(number)),
                 None => return self.refuse(at, format!("must be one of {}", names(of))),
             },
@@ -97,7 +113,7 @@ impl Reader {
             }
             (None, _) => ("must be an object", None),
             (Some(known), json) => {
-                let text = json.as_str();
+                let text = json.as_text();
                 match known {
                     Known::Duration => (
                         "must be a duration in seconds such as \"1.5s\"",
@@ -149,7 +165,7 @@ fn other_choice(message: &DynamicMessage, field: &FieldDescriptor) -> Option<Fie
 
 /// A whole number, however it is written.
 fn integer(json: &Json) -> Option<i64> {
-    let number = json.as_number()?;
+    let Json::Number(number) = json else { return None };
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

@@ -1,16 +1,18 @@
 //! From an HTTP request to the message of its RPC: path, query and body, all of it or a list of what is wrong.
 
+use std::slice;
+
 use api::Violations;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, ReflectMessage as _, Value};
-use serde_json::{Map, Value as Json};
 use url::form_urlencoded;
 
 use crate::{
+    json::{Fields, Json},
     kinds::{self, Known},
     place::Place,
-    read::{self, Reader},
+    read::{self, Given, Reader},
     route::{Content, Route},
     rule, text,
 };
@@ -30,13 +32,16 @@ pub(crate) fn message(
     let given = read_body(&mut reader, &mut message, route, body);
     read_query(&mut reader, &mut message, route, query);
     for (way, value) in route.variables.iter().zip(values) {
-        if let Ok(value) = percent_decode_str(value).decode_utf8() {
-            set(&mut message, way, value.into_owned());
-        } else {
-            let name = way.last().map_or("path", FieldDescriptor::json_name);
-            reader.note(Place::Top.field(name), "must be UTF-8");
+        let name = way.last().map_or("path", FieldDescriptor::json_name);
+        match percent_decode_str(value).decode_utf8() {
+            Ok(value) if differs(&message, way, &value) => {
+                reader.note(Place::Top.field(name), "differs from the path");
+            }
+            Ok(value) => set(&mut message, way, value.into_owned()),
+            Err(_) => reader.note(Place::Top.field(name), "must be UTF-8"),
         }
     }
+    check_names(&mut reader, &message, route);
     if route.method == Method::PATCH {
         complete_mask(&mut message, &given);
     }
@@ -73,7 +78,7 @@ fn read_body(
         return Vec::new();
     };
     let Kind::Message(of) = field.kind() else { return Vec::new() };
-    let given = object.keys().filter_map(|name| read::find(&of, name)).collect();
+    let given = object.iter().filter_map(|(name, _)| read::find(&of, name)).collect();
     let mut part = DynamicMessage::new(of);
     reader.fields(&mut part, object, Place::Top);
     message.set_field(field, Value::Message(part));
@@ -81,7 +86,7 @@ fn read_body(
 }
 
 /// What stands in the path must not stand in the body as well.
-fn without_path(reader: &mut Reader, route: &Route, object: Map<String, Json>) -> Map<String, Json> {
+fn without_path(reader: &mut Reader, route: &Route, object: Fields) -> Fields {
     let input = route.rpc.input();
     let mut keep = |name: &String| {
         let twice = read::find(&input, name).is_some_and(|field| route.is_in_path(&field));
@@ -98,6 +103,7 @@ fn read_query(reader: &mut Reader, message: &mut DynamicMessage, route: &Route, 
         return;
     }
     let parameters = route.parameters();
+    let mut given = Given::default();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let at = Place::Top.field(&name);
         let field = read::find(&route.rpc.input(), &name).filter(|field| parameters.contains(field));
@@ -105,7 +111,7 @@ fn read_query(reader: &mut Reader, message: &mut DynamicMessage, route: &Route, 
             reader.note(at, "there is no such parameter");
             continue;
         };
-        if message.has_field(&field) {
+        if !given.is_first(&field) {
             reader.note(at, "must be given once");
         } else if let Some(value) = reader.field(&field, json(&field, &value), at) {
             message.set_field(&field, value);
@@ -116,9 +122,51 @@ fn read_query(reader: &mut Reader, message: &mut DynamicMessage, route: &Route, 
 /// The value of a parameter as JSON would have it.
 fn json(field: &FieldDescriptor, value: &str) -> Json {
     match field.kind() {
-        Kind::Bool if value == "true" || value == "false" => (value == "true").into(),
-        Kind::Int32 | Kind::Int64 => text::parse_integer(value).map_or_else(|| value.into(), Json::from),
-        _ => value.into(),
+        Kind::Bool if value == "true" || value == "false" => Json::Bool(value == "true"),
+        Kind::Int32 | Kind::Int64 => match text::parse_integer(value) {
+            Some(number) => Json::Number(number.into()),
+            None => Json::Text(value.to_owned()),
+        },
+        _ => Json::Text(value.to_owned()),
+    }
+}
+
+/// Whether the body names, at the end of a way through messages, another than the path does.
+fn differs(message: &DynamicMessage, way: &[FieldDescriptor], value: &str) -> bool {
+    let [first, rest @ ..] = way else { return false };
+    if rest.is_empty() {
+        let given = message.get_field(first);
+        return given.as_str().is_some_and(|given| !given.is_empty() && !given.eq_ignore_ascii_case(value));
+    }
+    message.get_field(first).as_message().is_some_and(|part| differs(part, rest, value))
+}
+
+/// What is created is named beside it (`productId`); within it, where the server sets the name, only the same may stand.
+fn check_names(reader: &mut Reader, message: &DynamicMessage, route: &Route) {
+    for part in message.descriptor().fields() {
+        let Kind::Message(of) = part.kind() else { continue };
+        let names = of.fields().filter(|name| name.kind() == Kind::String && !name.is_list());
+        for name in names {
+            let beside = message.descriptor().get_field_by_name(name.name());
+            let Some(beside) = beside.filter(|_| rule::of(&name).output_only) else { continue };
+            let beside = message.get_field(&beside);
+            let mut check = |within: &DynamicMessage, at: Place<'_>| {
+                if differs(within, slice::from_ref(&name), beside.as_str().unwrap_or_default()) {
+                    let what = format!("differs from the {} that stands beside it", name.json_name());
+                    reader.note(at.field(name.json_name()), what);
+                }
+            };
+            let is_body = matches!(&route.body, Content::Field(body) if *body == part);
+            let at = Place::Top.field(part.json_name());
+            match &*message.get_field(&part) {
+                Value::Message(within) => check(within, if is_body { Place::Top } else { at }),
+                Value::List(members) => {
+                    let members = members.iter().filter_map(Value::as_message).enumerate();
+                    members.for_each(|(index, within)| check(within, at.member(index)));
+                }
+                _ => {}
+            }
+        }
     }
 }
 

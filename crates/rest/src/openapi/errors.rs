@@ -72,7 +72,9 @@ pub(crate) fn responses(services: &[ServiceDescriptor], comments: &Comments) -> 
 fn about(status: u16) -> &'static str {
     match status {
         400 => "The request is malformed, or `details` name the fields that are bad.",
-        403 => "A web page of another origin may not call.",
+        403 => {
+            "A web page of another origin may not call, or the service is not known by the name in the header Host."
+        }
         404 => "There is no such thing, or nothing at this path.",
         405 => "The path is there, for other methods.",
         408 => "The body did not arrive in time.",

@@ -120,6 +120,13 @@ mod tests {
                             "{method} {path}: {part}"
                         );
                     }
+                    for parameter in operation["parameters"].as_array().unwrap() {
+                        let example = parameter.get("example");
+                        assert!(
+                            example.is_some_and(|example| !example.is_null()),
+                            "{method} {path}: {parameter}"
+                        );
+                    }
                     assert!(
                         operation["responses"]["200"]["content"]["application/json"]["example"].is_object()
                     );

@@ -63,9 +63,7 @@ fn parameter(place: &str, field: &FieldDescriptor, schemas: &mut Schemas<'_>) ->
     if let Some(description) = description {
         parameter["description"] = description;
     }
-    if in_path {
-        parameter["example"] = example::of_field(field);
-    }
+    parameter["example"] = example::of_field(field);
     parameter
 }
 

@@ -171,6 +171,10 @@ impl<'a> Schemas<'a> {
                 Some(Known::Duration) => json!({ "type": "string", "pattern": DURATION }),
                 Some(Known::FieldMask) => json!({ "type": "string" }),
             },
+            // The name of what is created stands beside it.
+            _ if usage == Use::Create && rule.output_only && rule.uuid => {
+                json!({ "type": "string", "maxLength": 0 })
+            }
             // What is ignored may be anything.
             _ if usage != Use::Answer && rule.output_only => json!({ "type": "string" }),
             _ => string(rule, input),
