@@ -50,7 +50,7 @@ pub use memory::memory_mib;
 pub use news::News;
 pub use outcome::{Failed, Outcome};
 pub use plans::wandering_statements;
-pub use programs::{Said, program, program_with};
+pub use programs::{Said, program, program_with, tell};
 pub use quiet::Findings;
 pub use refusal::{assert_bad_field, assert_illegal, assert_refused};
 pub use rest::{Answer, Rest};

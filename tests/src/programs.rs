@@ -2,11 +2,17 @@
 
 use std::{
     env, fs,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::Command,
 };
 
 use uuid::Uuid;
+
+/// How long a program may take, in seconds; then it is ended, with all that it started.
+const LIMIT: &str = "300";
+/// The exit code of `timeout` (of coreutils) for a program that took longer.
+const TOO_LATE: i32 = 124;
 
 /// What a program said.
 #[derive(Clone, Debug)]
@@ -19,8 +25,14 @@ pub struct Said {
     pub errors: String,
 }
 
-/// Runs a program, from `.tools/bin` of the repository or from the PATH, and waits for its end. A test that needs it fails
-/// without it.
+/// Says something to whoever runs the tests, also where the output of tests that pass is not shown.
+pub fn tell(text: &str) {
+    // Not by a macro: those are caught. Nothing hangs on it.
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Runs a program, from `.tools/bin` of the repository or from the PATH, and waits for its end, for 5 minutes at most. A test
+/// that needs it fails without it.
 #[must_use]
 pub fn program(name: &str, arguments: &[&str]) -> Said {
     program_with(name, arguments, &[])
@@ -32,13 +44,15 @@ pub fn program_with(name: &str, arguments: &[&str], env: &[(&str, String)]) -> S
     let folder = env::temp_dir().join(format!("holdfast-{}", Uuid::new_v4()));
     fs::create_dir(&folder).expect("a folder can be made");
     let env = env.iter().map(|(name, value)| (*name, value.as_str()));
-    let mut command = Command::new(find(name));
-    let output = command.args(arguments).envs(env).current_dir(&folder).output().expect("the program runs");
+    let mut command = Command::new("timeout");
+    let command = command.args(["--kill-after=5", LIMIT]).arg(find(name)).args(arguments).envs(env);
+    let output = command.current_dir(&folder).output().expect("the program runs");
     fs::remove_dir_all(&folder).expect("the folder can be removed");
+    let late = if output.status.code() == Some(TOO_LATE) { "ended: it took too long\n" } else { "" };
     Said {
         success: output.status.success(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
-        errors: String::from_utf8_lossy(&output.stderr).into_owned(),
+        errors: format!("{late}{}", String::from_utf8_lossy(&output.stderr)),
     }
 }
 

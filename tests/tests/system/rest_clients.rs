@@ -1,10 +1,10 @@
 //! REST and gRPC as other people's clients use them: a browser, schemathesis, and the examples.
 
-use std::{fs, path::Path};
+use std::{env, fs, path::Path};
 
 use serde_json::json;
 use stack::Stack;
-use system_tests::{Outcome, Rest, Said, hasty, own, program_with, shared};
+use system_tests::{Outcome, Rest, Said, hasty, own, program_with, shared, tell};
 
 /// The product that the examples in the descriptions name.
 const SAMPLE: &str = "b0000000-0000-4000-8000-000000000001";
@@ -92,12 +92,18 @@ fn the_rust_example_lives_through_a_booking() {
 async fn a_browser_tries_a_booking_out_on_the_page_with_the_descriptions() -> Outcome {
     let stack = own(hasty()).await;
     sample_product(&Rest::of(&stack)).await;
-    let screenshot = file("target/docs.png");
+    // Where the test program was built, whatever folder that is: target/debug/deps.
+    let built = env::current_exe()?;
+    let screenshot = built.ancestors().nth(3).expect("a folder above").join("docs.png");
+    let screenshot = screenshot.to_str().expect("a path in UTF-8").to_owned();
     let arguments = [&*file("tests/clients/docs_page.py"), &stack.reservation().http_url(), &screenshot];
     let said = program_with("python", &arguments, &[]);
     assert!(said.success, "{said:#?}");
     assert!(said.output.contains("created: 200") && said.output.contains("listed: 200"), "{said:#?}");
-    println!("the page as it was seen: {screenshot} ({} bytes)", fs::metadata(&screenshot)?.len());
+    tell(&format!(
+        "the page as Chromium showed it: {screenshot} ({} bytes)",
+        fs::metadata(&screenshot)?.len()
+    ));
     Ok(())
 }
 
@@ -113,7 +119,7 @@ async fn schemathesis_finds_nothing_that_the_descriptions_do_not_say() -> Outcom
         let arguments = [&arguments[..], &["--seed", "1", "--no-color", "--warnings", "off"]].concat();
         let said = program_with("schemathesis", &arguments, &[]);
         let summary = said.output.split("== SUMMARY ==").last().unwrap_or_default();
-        println!("{}: {summary}", service.name());
+        tell(&format!("schemathesis, {}: {}", service.name(), summary.trim_matches(['=', '\n', ' '])));
         assert!(said.success, "{}", said.output.chars().take(20_000).collect::<String>());
     }
     stack.assert_sound();

@@ -3,6 +3,7 @@
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 use proto::api::Rule;
+use regex::Regex;
 use serde_json::{Value, json};
 use system_tests::{Rest, fresh_id};
 
@@ -79,6 +80,36 @@ const CASES: [Case; 9] = [
     },
 ];
 
+/// Texts of which every pattern takes some, and refuses others.
+const TEXTS: [&str; 26] = [
+    "EUR",
+    "XXX",
+    "eur",
+    "EU",
+    "EURO",
+    "E R",
+    "\u{20ac}UR",
+    "",
+    "0s",
+    "0.001s",
+    "0.01s",
+    "0.099s",
+    "0.1s",
+    "0.1001s",
+    "0.100000000s",
+    "1s",
+    "01s",
+    "1.5s",
+    "1.0005s",
+    "60s",
+    "-60s",
+    "86399.999s",
+    "86400s",
+    "86400.000s",
+    "86400.001s",
+    "100000s",
+];
+
 /// A change of one field, and whether the request is still good.
 #[derive(Debug)]
 struct Try {
@@ -142,6 +173,17 @@ fn of_field(field: &FieldDescriptor, rule: &Rule, value: &Value, pointer: &str, 
     if rule.min_items > 0 {
         add(Some(json!([])), false);
     }
+    if rule.unique_items {
+        add(Some(json!([value[0], value[0]])), false);
+    }
+    if !rule.pattern.is_empty() {
+        let pattern = Regex::new(&rule.pattern).expect("a pattern");
+        let (good, bad): (Vec<_>, Vec<_>) = TEXTS.into_iter().partition(|text| pattern.is_match(text));
+        assert!(!good.is_empty() && bad.len() > 9, "{pattern}: {good:?}, not {bad:?}");
+        for text in TEXTS {
+            add(Some(text.into()), good.contains(&text));
+        }
+    }
     if rule.max_items > 0 {
         add(Some(vec![value[0].clone(); rule.max_items as usize + 1].into()), false);
     }
@@ -184,5 +226,50 @@ async fn every_rule_that_is_told_is_kept_to_its_limits() {
             assert_eq!(refused, !is_good, "{path}: {place} = {shown:?}: {named:?}: {answer:?}");
         }
     }
-    assert!(count > 60, "only {count} tries");
+    assert!(count > 300, "only {count} tries");
+}
+
+/// A mask is a parameter, of names that an update may change.
+#[tokio::test]
+async fn masks_are_kept_to_their_patterns() {
+    let (pool, rest) = (pool(), Rest::shared());
+    let names = [
+        "sku",
+        "displayName",
+        "display_name",
+        "description",
+        "price",
+        "holdTtl",
+        "hold_ttl",
+        "onHand",
+        "held",
+        "productId",
+        "etag",
+        "createTime",
+        "x",
+        "*",
+        "price,sku",
+        "holdTtl,display_name",
+        "sku,held",
+        ",",
+        "sku,",
+    ];
+    for (path, message) in [("products", "UpdateProductRequest"), ("seatMaps", "UpdateSeatMapRequest")] {
+        let message =
+            pool.get_message_by_name(&format!("holdfast.catalog.v1.{message}")).expect("it is there");
+        let pattern = rule(&message.get_field_by_name("update_mask").expect("it is there")).pattern;
+        let pattern = Regex::new(&pattern).expect("a pattern");
+        for name in names {
+            let mut body = json!({ "displayName": "A", "holdTtl": "60s" });
+            if path == "products" {
+                body["sku"] = "A".into();
+                body["description"] = "B".into();
+                body["price"] = money();
+            }
+            let answer = rest.patch(&format!("/v1/{path}/{ID}?updateMask={name}"), &body).await;
+            // There is no such product: what is good comes as far as that.
+            let wanted = if pattern.is_match(name) { 404 } else { 400 };
+            assert_eq!(answer.status, wanted, "{path}, {name}: {answer:?}");
+        }
+    }
 }
