@@ -125,7 +125,8 @@ impl Reader {
                     ),
                     Known::FieldMask => (
                         "must be names of fields, parted by commas",
-                        text.map(|text| mask(of, text.split(','))),
+                        text.filter(|text| text.is_empty() || text.split(',').all(|name| !name.is_empty()))
+                            .map(|text| mask(of, text.split(','))),
                     ),
                 }
             }

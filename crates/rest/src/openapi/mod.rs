@@ -126,6 +126,8 @@ mod tests {
                             example.is_some_and(|example| !example.is_null()),
                             "{method} {path}: {parameter}"
                         );
+                        let is_id = parameter["schema"]["format"] == "uuid";
+                        assert!(is_id || parameter["in"] == "query", "{method} {path}: {parameter}");
                     }
                     assert!(
                         operation["responses"]["200"]["content"]["application/json"]["example"].is_object()

@@ -70,7 +70,10 @@ impl<'a> Schemas<'a> {
     /// The schema of a parameter.
     pub(crate) fn parameter(&mut self, field: &FieldDescriptor, in_path: bool) -> Json {
         let mut rule = rule::of(field);
-        rule.required |= in_path;
+        if in_path {
+            // Who sets it elsewhere, here the caller does.
+            (rule.required, rule.output_only) = (true, false);
+        }
         let mut schema = self.single(field, &rule, Use::Create);
         // In a URL everything is a text: a number is given as one.
         if schema["type"].is_array() {
