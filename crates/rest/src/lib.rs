@@ -66,6 +66,7 @@ pub struct Api {
 /// # Errors
 /// A service is unknown, or an RPC has no usable `google.api.http` annotation.
 pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Router> {
+    metrics::start();
     let pool = route::pool()?;
     let services = route::services(&pool, &api.services)?;
     let routes = route::routes(&services)?;
