@@ -119,3 +119,29 @@ fn every_route_belongs_to_one_listener_with_its_name_and_tls() {
         }
     }
 }
+
+/// Who is called by a public name over HTTP refuses every other.
+#[test]
+fn services_know_the_names_that_they_are_called_by() {
+    let documents = Documents::of("production");
+    let mut routed = 0;
+    for route in documents.of_kind("HTTPRoute") {
+        for backend in list(&route["spec"]["rules"]).iter().flat_map(|rule| list(&rule["backendRefs"])) {
+            let settings = documents.of_kind("ConfigMap").find(|map| {
+                text(&map["metadata"]["name"])
+                    .rsplit_once('-')
+                    .is_some_and(|(name, _)| name == text(&backend["name"]))
+            });
+            let known = settings.map(|map| text(&map["data"]["HOLDFAST_HTTP_HOSTS"])).unwrap_or_default();
+            for name in list(&route["spec"]["hostnames"]) {
+                assert!(
+                    known.split(',').any(|known| known == text(name)),
+                    "{name} of {}: {known}",
+                    backend["name"]
+                );
+                routed += 1;
+            }
+        }
+    }
+    assert!(routed >= 2, "{routed}");
+}
