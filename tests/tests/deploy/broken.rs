@@ -18,7 +18,7 @@ const HARMS: [Harm; 33] = [
     ["probes", "Deployment expirer", "CONTAINER/livenessProbe/httpGet/port", r#""web""#, "livenessProbe"],
     ["probes", "Deployment catalog", "CONTAINER/livenessProbe/httpGet/path", r#""/readyz""#, "asks for more"],
     ["resources", "CronJob audit", "CONTAINER/resources/limits/cpu", "null", "limits of cpu"],
-    ["memory", "Deployment catalog", "CONTAINER/resources/limits/memory", r#""512Mi""#, "1638.4 MiB"],
+    ["memory", "Deployment catalog", "CONTAINER/resources/limits/memory", r#""512Mi""#, "2048 MiB"],
     [
         "confinement",
         "Job catalog-migration",
