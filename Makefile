@@ -25,7 +25,7 @@ help: ## List the targets
 
 up: ## Install what is missing, build, and run Holdfast on this machine
 	@scripts/install.sh toolchain servers tools
-	$(call step,building (release; the first time takes minutes),cargo build --release --locked $(PROGRAMS))
+	$(call step,building (release; the first time takes minutes),HOLDFAST_COMMIT=$$(git rev-parse HEAD 2>/dev/null) cargo build --release --locked $(PROGRAMS))
 	@echo '==> starting'
 	@$(HOLDFAST) up
 

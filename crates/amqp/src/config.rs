@@ -45,6 +45,14 @@ impl AmqpConfig {
         Lanes::new(&self.hold_ttls_ms)
     }
 
+    /// Whether RabbitMQ can be looked for, without connecting to it.
+    ///
+    /// # Errors
+    /// A URL is malformed.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.uris().map(drop)
+    }
+
     /// The parsed URLs, one at least.
     pub(crate) fn uris(&self) -> Result<Vec<AMQPUri>, ConfigError> {
         self.amqp_url.expose_secret().split(',').map(|url| parse(url.trim())).collect()

@@ -10,7 +10,9 @@ use lapin::{
     types::FieldTable,
 };
 
-use crate::{Error, Poison, Timer, message::TRACEPARENT, timer};
+use tracing::Span;
+
+use crate::{Error, Poison, Timer, message, timer, traces};
 
 /// The messages of one queue, for as long as the connection lives. When it is dropped, everything that was not
 /// acknowledged goes back to the queue, and acknowledgements after that do nothing.
@@ -66,9 +68,13 @@ impl Delivery {
     /// The trace context of whoever caused the message.
     #[must_use]
     pub fn traceparent(&self) -> Option<&str> {
-        let headers = self.inner.properties.headers().as_ref()?;
-        let value = headers.inner().get(TRACEPARENT)?.as_long_string()?;
-        std::str::from_utf8(value.as_bytes()).ok()
+        message::traceparent(&self.inner.properties)
+    }
+
+    /// A span to handle it in, with so many timers.
+    #[must_use]
+    pub fn span(&self, timers: usize) -> Span {
+        traces::process(self, timers)
     }
 
     /// How long its body is, in bytes.

@@ -30,6 +30,20 @@ pub enum Error {
     Conversation(#[from] lapin::Error),
 }
 
+impl Error {
+    /// What kind of error it is, for traces.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Down(_) => "down",
+            Self::Blocked => "blocked",
+            Self::Timeout(_) => "timeout",
+            Self::Refused => "refused",
+            Self::Unroutable { .. } => "unroutable",
+            Self::Conversation(_) => "conversation",
+        }
+    }
+}
+
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
         Self::Conversation(error.into())

@@ -13,6 +13,7 @@ mod message;
 mod publisher;
 mod timer;
 pub mod topology;
+mod traces;
 
 pub use config::{AmqpConfig, ConfigError};
 pub use connection::{Broker, LinkState};

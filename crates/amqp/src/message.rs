@@ -45,6 +45,11 @@ pub struct CloudEvent<'a> {
 }
 
 impl Message {
+    /// The trace context of whoever caused it.
+    pub(crate) fn traceparent(&self) -> Option<&str> {
+        traceparent(&self.properties)
+    }
+
     /// A timer message to where `route` says. `timers` are 1 .. [`MAX_TIMERS`](crate::MAX_TIMERS).
     #[must_use]
     pub fn timer(route: Route, timers: &[Timer], traceparent: Option<&str>) -> Self {
@@ -97,6 +102,13 @@ fn properties(body_type: &str, headers: FieldTable) -> BasicProperties {
         .with_type(body_type.into())
         .with_delivery_mode(PERSISTENT)
         .with_headers(headers)
+}
+
+/// The trace context in the headers of a message.
+pub(crate) fn traceparent(properties: &BasicProperties) -> Option<&str> {
+    let headers = properties.headers().as_ref()?;
+    let value = headers.inner().get(TRACEPARENT)?.as_long_string()?;
+    std::str::from_utf8(value.as_bytes()).ok()
 }
 
 fn trace(headers: &mut FieldTable, traceparent: Option<&str>) {

@@ -13,8 +13,9 @@ use lapin::{
 };
 use opentelemetry::{KeyValue, metrics::Histogram};
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
-use crate::{Broker, Error, Message};
+use crate::{Broker, Error, Message, traces};
 
 /// How long RabbitMQ may take to confirm everything that was published together.
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -65,9 +66,14 @@ impl Publisher {
             Ok(channel)
         };
         let start = Instant::now();
+        let span = traces::publish(messages);
+        let publish = publish.instrument(span.clone());
         let published =
             timeout(CONFIRM_TIMEOUT, publish).await.unwrap_or(Err(Error::Timeout(CONFIRM_TIMEOUT)));
         let outcome = if published.is_ok() { "confirmed" } else { "failed" };
+        if let Err(error) = &published {
+            traces::failed(&span, error);
+        }
         DURATION.record(start.elapsed().as_secs_f64(), &[KeyValue::new("outcome", outcome)]);
         self.channel = Some(published?);
         Ok(())

@@ -6,6 +6,7 @@
 
 mod metrics;
 mod pace;
+mod traces;
 
 use std::{
     future::Future,
@@ -140,6 +141,7 @@ where
             enough: Arc::clone(&enough),
             pace: Arc::clone(&pace),
             metrics: Arc::clone(&metrics),
+            name,
         };
         tokio::spawn(dispatcher.run(received, Arc::new(run)));
         Self { queue, waiting, enough, limits, pace, metrics }
@@ -204,6 +206,7 @@ struct Dispatcher {
     enough: Arc<Notify>,
     pace: Arc<Pace>,
     metrics: Arc<Metrics>,
+    name: &'static str,
 }
 
 impl Dispatcher {
@@ -228,8 +231,7 @@ impl Dispatcher {
             let Some(oldest) = taken.first() else { continue };
             self.metrics.started(taken.len(), oldest.since.elapsed());
             let (run, pace, metrics) = (Arc::clone(&run), Arc::clone(&self.pace), Arc::clone(&self.metrics));
-            // One trace cannot have many parents: the batch belongs to that of its oldest request.
-            let span = oldest.span.clone();
+            let span = traces::span(self.name, oldest.span.clone(), || taken.iter().map(|item| &item.span));
             // From here on they do not wait any more.
             let (requests, replies): (Vec<_>, Vec<_>) =
                 taken.into_iter().map(|item| (item.request, item.reply)).unzip();

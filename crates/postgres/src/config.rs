@@ -2,6 +2,7 @@
 
 use std::{env, path::Path};
 
+use anyhow::ensure;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::servers::Servers;
@@ -10,8 +11,15 @@ use crate::servers::Servers;
 #[derive(clap::Args, Clone, Debug)]
 pub struct DatabaseConfig {
     /// The database: `postgres://user:password@host:port/name`. Of several hosts, `host1:port,host2:port`, the one that takes
-    /// writes is found, also after another was promoted.
-    #[arg(long, env = "HOLDFAST_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    /// writes is found, also after another was promoted. Required by all that uses the database; there is no default.
+    #[arg(
+        long,
+        env = "HOLDFAST_DATABASE_URL",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "URL"
+    )]
     pub database_url: SecretString,
     /// How many connections to keep at most; one more watches the database's health.
     #[arg(
@@ -65,7 +73,19 @@ impl DatabaseConfig {
         Ok(self.servers()?.map(|options| options.options(MIGRATING)))
     }
 
+    /// Whether the database can be looked for, without connecting to it.
+    ///
+    /// # Errors
+    /// The URL is missing or malformed.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.servers().map(drop)
+    }
+
     fn servers(&self) -> anyhow::Result<Servers> {
+        ensure!(
+            !self.database_url.expose_secret().is_empty(),
+            "there is no database URL: set --database-url or HOLDFAST_DATABASE_URL"
+        );
         Ok(Servers::parse(self.database_url.expose_secret())?.map(|options| {
             if options.get_application_name().is_some() {
                 return options;
@@ -103,6 +123,13 @@ mod tests {
                 config(&format!("postgres://holdfast:hunter2@{hosts}/catalog")).serving().unwrap_err();
             assert!(!format!("{error:?}").contains("hunter2"));
         }
+    }
+
+    #[test]
+    fn a_url_that_is_missing_is_asked_for() {
+        let error = config("").check().unwrap_err();
+        assert!(error.to_string().contains("HOLDFAST_DATABASE_URL"), "{error}");
+        assert!(config("postgres://db/catalog").check().is_ok());
     }
 
     #[test]

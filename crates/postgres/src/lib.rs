@@ -12,6 +12,7 @@ mod metrics;
 mod migrate;
 mod probe;
 mod servers;
+mod traces;
 mod transact;
 mod watch;
 mod witness;

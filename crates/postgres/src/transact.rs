@@ -7,8 +7,9 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection};
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, Span};
 
-use crate::{connect::silent, error::is_conflict, metrics};
+use crate::{connect::silent, error::is_conflict, metrics, traces};
 
 /// How often a unit of work is tried.
 const ATTEMPTS: u32 = 5;
@@ -36,6 +37,12 @@ pub trait UnitOfWork: Sync {
     /// How it fails.
     type Error: DatabaseError + Send;
 
+    /// What it is called in traces: its type's name unless it has a better one.
+    fn name(&self) -> &'static str {
+        let path = std::any::type_name::<Self>();
+        path.split('<').next().and_then(|path| path.rsplit("::").next()).unwrap_or(path)
+    }
+
     /// Does the work. It may be done several times, each from the start: it must do nothing that a rollback does not undo.
     fn run(
         &self,
@@ -49,7 +56,8 @@ pub trait UnitOfWork: Sync {
 /// # Errors
 /// Those of `work`, and the database's. After an outage on commit the outcome is unknown.
 pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
-    again(|| in_transaction(pool, work)).await
+    let span = traces::span(pool, work.name());
+    again(&span, || in_transaction(pool, work)).instrument(span.clone()).await
 }
 
 /// Does `work` that changes something with one statement only, which is a transaction by itself: saves the round trips of
@@ -58,11 +66,12 @@ pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Outpu
 /// # Errors
 /// Those of `work`, and the database's. After an outage the outcome is unknown.
 pub async fn autocommit<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
-    again(|| async { work.run(&mut *pool.acquire().await?).await }).await
+    let span = traces::span(pool, work.name());
+    again(&span, || async { work.run(&mut *pool.acquire().await?).await }).instrument(span.clone()).await
 }
 
 /// Tries again what lost against others, and gives up on a server that does not answer.
-async fn again<T, E: DatabaseError, Fut>(once: impl Fn() -> Fut) -> Result<T, E>
+async fn again<T, E: DatabaseError, Fut>(span: &Span, once: impl Fn() -> Fut) -> Result<T, E>
 where
     Fut: Future<Output = Result<T, E>>,
 {
@@ -79,6 +88,9 @@ where
             }
             outcome => {
                 metrics::worked(outcome.is_ok(), start.elapsed());
+                if let Err(error) = &outcome {
+                    traces::failed(span, error.database());
+                }
                 return outcome;
             }
         }

@@ -14,11 +14,13 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tonic::{Status, TimeoutExpired, body::Body, transport};
 use tower::Service;
+use tracing::Instrument as _;
 
 use crate::{
     deadline::{self, GRPC_TIMEOUT},
     directory::{self, Lookup},
     outgoing::Outgoing,
+    replica::Url,
     replicas::Replicas,
     trailers::{self, Coded as _},
 };
@@ -54,6 +56,14 @@ pub fn channel_by(urls: &str, timeout: Duration, lookup: Lookup) -> anyhow::Resu
     Ok(Channel { replicas: directory::replicas(urls, lookup)?, timeout })
 }
 
+/// Whether a channel can be made to `urls`, without making one.
+///
+/// # Errors
+/// One of them is not a URL.
+pub fn check_urls(urls: &str) -> anyhow::Result<()> {
+    urls.split(',').try_for_each(|url| Url::parse(url.trim()).map(drop))
+}
+
 impl Service<Request<Body>> for Channel {
     type Response = Response<Body>;
     type Error = Status;
@@ -67,10 +77,11 @@ impl Service<Request<Body>> for Channel {
         let asked = request.headers().get(GRPC_TIMEOUT).and_then(deadline::parse);
         let limit = [asked, deadline::time_left()].into_iter().flatten().fold(self.timeout, Duration::min);
         request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(limit));
-        telemetry::propagation::inject_headers(request.headers_mut());
         let replicas = Arc::clone(&self.replicas);
         let mut call = Outgoing::begin(request.uri().path());
-        Box::pin(async move {
+        let span = call.span();
+        telemetry::propagation::inject_headers(&span, request.headers_mut());
+        let calling = async move {
             let answer = timeout(limit, replicas.call(request)).await.unwrap_or_else(|_| Err(too_late()));
             match answer {
                 Ok(response) => {
@@ -82,7 +93,8 @@ impl Service<Request<Body>> for Channel {
                     Err(status)
                 }
             }
-        })
+        };
+        Box::pin(calling.instrument(span))
     }
 }
 

@@ -9,11 +9,13 @@
 mod admission;
 mod calls;
 mod client;
+mod commands;
 mod deadline;
 mod directory;
 mod grpc;
 mod health;
 mod health_service;
+mod healthcheck;
 mod http;
 mod incoming;
 mod jobs;
@@ -38,7 +40,8 @@ use tonic::service::Routes;
 
 pub use admission::Admission;
 pub use calls::Calls;
-pub use client::{Channel, channel, channel_by};
+pub use client::{Channel, channel, channel_by, check_urls};
+pub use commands::{Command, Settings, parse};
 pub use deadline::{caller_waits_until, time_left};
 pub use directory::Lookup;
 pub use health::{Health, Part, PartState, Snapshot};

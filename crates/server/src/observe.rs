@@ -50,8 +50,10 @@ impl Call {
         let span = tracing::info_span!(
             "rpc.server",
             rpc.method = %method.value,
-            rpc.code = field::Empty,
+            rpc.system.name = field::Empty,
+            rpc.response.status_code = field::Empty,
             trace_id = field::Empty,
+            "error.type" = field::Empty,
             otel.name = field::Empty,
             otel.kind = field::Empty,
             otel.status_code = field::Empty,
@@ -87,6 +89,7 @@ impl Coded for Call {
 fn trace(span: &Span, method: &KeyValue, headers: &HeaderMap) {
     span.record("otel.name", field::display(&method.value));
     span.record("otel.kind", "server");
+    span.record("rpc.system.name", "grpc");
     telemetry::propagation::set_parent(span, headers);
     span.record("trace_id", telemetry::propagation::trace_id(span));
 }
@@ -96,8 +99,9 @@ impl Drop for Call {
         let code = api::code_name(self.code.unwrap_or(Code::Cancelled));
         // No line of the log comes behind it: only traces show it.
         if telemetry::exports_traces() {
-            self.span.record("rpc.code", code);
-            if matches!(self.code, Some(Code::Unknown | Code::Internal | Code::DataLoss)) {
+            self.span.record("rpc.response.status_code", code);
+            if self.code.is_some_and(is_failure_of_server) {
+                self.span.record("error.type", code);
                 self.span.record("otel.status_code", "ERROR");
             }
         }
@@ -105,6 +109,20 @@ impl Drop for Call {
         let labels = [self.method.clone(), KeyValue::new("code", code)];
         INSTRUMENTS.duration.record(self.start.elapsed().as_secs_f64(), &labels);
     }
+}
+
+/// The codes that are errors to a server; the others are answers to its callers
+/// (<https://opentelemetry.io/docs/specs/semconv/rpc/grpc/>).
+const fn is_failure_of_server(code: Code) -> bool {
+    matches!(
+        code,
+        Code::Unknown
+            | Code::DeadlineExceeded
+            | Code::Unimplemented
+            | Code::Internal
+            | Code::Unavailable
+            | Code::DataLoss
+    )
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! The metrics of a call to another service: rate, errors and duration by method and code.
+//! The span and the metrics of a call to another service: rate, errors and duration by method and code.
 
 use std::{sync::LazyLock, time::Instant};
 
 use opentelemetry::{KeyValue, metrics::Histogram};
 use tonic::Code;
+use tracing::{Span, field};
 
 use crate::{methods, trailers::Coded};
 
@@ -17,15 +18,38 @@ static DURATION: LazyLock<Histogram<f64>> = LazyLock::new(|| {
 /// One call, from its beginning to the end of its response; a call that is given up counts as CANCELLED.
 pub(crate) struct Outgoing {
     method: KeyValue,
+    span: Span,
     start: Instant,
     code: Option<Code>,
 }
 
 impl Outgoing {
-    /// A call to the method with this path begins.
+    /// A call to the method with this path begins; within the current span, if that is traced.
     pub(crate) fn begin(path: &str) -> Self {
-        Self { method: methods::label(path), start: Instant::now(), code: None }
+        let method = methods::label(path);
+        let span = if telemetry::exports_traces() { span(&method) } else { Span::none() };
+        Self { method, span, start: Instant::now(), code: None }
     }
+
+    /// Its span; none without traces.
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+}
+
+fn span(method: &KeyValue) -> Span {
+    tracing::info_span!(
+        "rpc.client",
+        otel.name = %method.value,
+        otel.kind = "client",
+        rpc.system.name = "grpc",
+        rpc.method = %method.value,
+        server.address = field::Empty,
+        server.port = field::Empty,
+        rpc.response.status_code = field::Empty,
+        "error.type" = field::Empty,
+        otel.status_code = field::Empty,
+    )
 }
 
 impl Coded for Outgoing {
@@ -37,6 +61,11 @@ impl Coded for Outgoing {
 impl Drop for Outgoing {
     fn drop(&mut self) {
         let code = api::code_name(self.code.unwrap_or(Code::Cancelled));
+        self.span.record("rpc.response.status_code", code);
+        if self.code != Some(Code::Ok) {
+            self.span.record("error.type", code);
+            self.span.record("otel.status_code", "ERROR");
+        }
         let labels = [self.method.clone(), KeyValue::new("code", code)];
         DURATION.record(self.start.elapsed().as_secs_f64(), &labels);
     }

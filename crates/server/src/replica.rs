@@ -6,10 +6,15 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Uri, uri::Scheme};
+use ::http::{Request, Response, Uri, uri::Scheme};
 use anyhow::{Context as _, bail};
 use tokio::time::Instant;
-use tonic::transport::{Channel, Endpoint};
+use tonic::{
+    body::Body,
+    transport::{Channel, Endpoint, Error},
+};
+use tower::ServiceExt as _;
+use tracing::{Span, field};
 
 /// How long a replica that could not be reached is passed over, while there are others.
 const PASSED_OVER: Duration = Duration::from_secs(1);
@@ -100,8 +105,14 @@ impl Replica {
         self.address == address && self.url == *url
     }
 
-    pub(crate) fn channel(&self) -> Channel {
-        self.channel.clone()
+    /// Makes a call; the span that it is made in hears where to.
+    pub(crate) async fn call(&self, request: Request<Body>) -> Result<Response<Body>, Error> {
+        if telemetry::exports_traces() {
+            let span = Span::current();
+            span.record("server.address", field::display(self.address.ip()));
+            span.record("server.port", self.address.port());
+        }
+        self.channel.clone().oneshot(request).await
     }
 
     pub(crate) fn pass_over(&self) {

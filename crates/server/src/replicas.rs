@@ -16,7 +16,6 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tonic::{Status, body::Body};
-use tower::ServiceExt as _;
 
 use crate::{
     client::{is_timeout, too_late, unknown, unreachable},
@@ -61,7 +60,7 @@ impl Replicas {
         loop {
             let request = Request::from_parts(parts.clone(), Body::new(Full::new(body.clone())));
             let status = match self.pick() {
-                Some(replica) => match replica.channel().oneshot(request).await {
+                Some(replica) => match replica.call(request).await {
                     Ok(response) => return Ok(response),
                     Err(error) if is_timeout(&error) => return Err(too_late()),
                     Err(error) => {

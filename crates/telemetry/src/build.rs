@@ -1,5 +1,7 @@
 //! What was built: which program, of which version, from which commit.
 
+use std::fmt::{self, Display, Formatter};
+
 /// Stands in `.commit` until `git archive` writes the commit over it.
 const NOT_ARCHIVED: char = '$';
 
@@ -32,6 +34,12 @@ impl Build {
     }
 }
 
+impl Display for Build {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} (commit {})", self.program, self.version, self.commit)
+    }
+}
+
 /// The [`Build`] of the program of this name, for its `main.rs`. The commit is what `HOLDFAST_COMMIT` was in the environment of the
 /// build; without it what `git archive` wrote into `.commit`; or unknown. No git is needed.
 #[macro_export]
@@ -61,5 +69,6 @@ mod tests {
         assert_eq!(commit(Some(""), "def\n"), "def");
         assert_eq!(commit(None, "$Format:%H$\n"), "unknown");
         assert_eq!(commit(None, ""), "unknown");
+        assert_eq!(Build::new("test", "1.2.3", Some("abc"), "").to_string(), "test 1.2.3 (commit abc)");
     }
 }

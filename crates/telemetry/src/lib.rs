@@ -4,7 +4,9 @@
 //! [`meter`] and [`propagation`], and work (silently) where [`init`] was never called, as in tests.
 
 mod build;
+mod chain;
 mod config;
+mod directives;
 mod logs;
 mod metrics;
 mod openmetrics;
@@ -19,11 +21,14 @@ use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
 use tracing_subscriber::{layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 pub use build::Build;
+pub use chain::{Chain, FEW, few};
 pub use config::{LogFormat, TelemetryConfig};
 pub use metrics::{
     Exposition, SECONDS, counter, duration_histogram, exposition, histogram, meter, metrics_text,
 };
 pub use traces::exports_traces;
+
+use crate::directives::Directives;
 
 /// Keeps telemetry going; spans that are not sent yet are sent when it is dropped.
 ///
@@ -57,7 +62,7 @@ pub fn init(build: &Build, config: &TelemetryConfig) -> anyhow::Result<Telemetry
     let tracer = traces::provider(resource.clone(), config).context("set up the export of traces")?;
     let spans = tracer.as_ref().map(|provider| traces::layer(provider, build.program));
     tracing_subscriber::registry()
-        .with(logs::filter(config)?)
+        .with(Directives::start(config)?)
         .with(logs::layer(config.log_format))
         .with(spans)
         .try_init()

@@ -38,6 +38,24 @@ pub fn trace_id(span: &Span) -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
+/// Whether `span` is part of a trace, exported or not.
+#[must_use]
+pub fn is_traced(span: &Span) -> bool {
+    span.context().span().span_context().is_valid()
+}
+
+/// Whether `span` is exported, with the trace that it is part of.
+#[must_use]
+pub fn is_sampled(span: &Span) -> bool {
+    span.context().span().span_context().is_sampled()
+}
+
+/// Links two spans to each other: neither is part of the other.
+pub fn link_both(one: &Span, other: &Span) {
+    one.add_link(other.context().span().span_context().clone());
+    other.add_link(one.context().span().span_context().clone());
+}
+
 /// Links `span` to the one that `traceparent` names: it follows from it, but is no part of it. A malformed one is ignored.
 pub fn link(span: &Span, traceparent: &str) {
     let fields = HashMap::from([(TRACEPARENT.to_owned(), traceparent.to_owned())]);
@@ -58,13 +76,13 @@ pub fn set_parent(span: &Span, headers: &HeaderMap) {
 
 /// Writes the current span into the metadata of an outgoing call.
 pub fn inject(metadata: &mut MetadataMap) {
-    inject_headers(metadata.as_mut());
+    inject_headers(&Span::current(), metadata.as_mut());
 }
 
-/// Writes the current span into the headers of an outgoing request.
-pub fn inject_headers(headers: &mut HeaderMap) {
+/// Writes `span` into the headers of an outgoing request.
+pub fn inject_headers(span: &Span, headers: &mut HeaderMap) {
     global::get_text_map_propagator(|propagator| {
-        propagator.inject_context(&Span::current().context(), &mut HeadersMut(headers));
+        propagator.inject_context(&span.context(), &mut HeadersMut(headers));
     });
 }
 

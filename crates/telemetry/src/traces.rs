@@ -5,9 +5,13 @@ use std::{
     time::Duration,
 };
 
+use anyhow::{Context as _, ensure};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
-use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use opentelemetry_sdk::{
+    Resource,
+    trace::{Sampler, SdkTracerProvider},
+};
 use tracing::Subscriber;
 use tracing_subscriber::{Layer, registry::LookupSpan};
 
@@ -33,7 +37,17 @@ pub(crate) fn provider(
     let Some(endpoint) = &config.otlp_endpoint else { return Ok(None) };
     let exporter =
         SpanExporter::builder().with_tonic().with_endpoint(endpoint).with_timeout(EXPORT_TIMEOUT).build()?;
-    Ok(Some(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build()))
+    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(config.trace_ratio)));
+    let provider = SdkTracerProvider::builder().with_resource(resource).with_sampler(sampler);
+    Ok(Some(provider.with_batch_exporter(exporter).build()))
+}
+
+/// Whether the endpoint is a URL.
+pub(crate) fn check(config: &TelemetryConfig) -> anyhow::Result<()> {
+    let Some(endpoint) = &config.otlp_endpoint else { return Ok(()) };
+    let uri: http::Uri = endpoint.parse().with_context(|| format!("read the OTLP endpoint {endpoint:?}"))?;
+    ensure!(uri.scheme().is_some() && uri.host().is_some(), "the OTLP endpoint {endpoint:?} is no URL");
+    Ok(())
 }
 
 /// Hands the spans of `tracing` to `provider`.

@@ -37,8 +37,13 @@ fn contains(body: &Bytes, part: &[u8]) -> bool {
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn spans_are_exported_context_travels_and_metrics_are_shown() {
     let (url, mut exports) = collector().await;
-    let config =
-        TelemetryConfig { log: "info".to_owned(), log_format: LogFormat::Json, otlp_endpoint: Some(url) };
+    let config = TelemetryConfig {
+        log: "info".to_owned(),
+        log_format: LogFormat::Json,
+        otlp_endpoint: Some(url),
+        log_directives_file: None,
+        trace_ratio: 1.0,
+    };
     let build = telemetry::Build::new("test", "1.2.3", Some("abc"), "");
     let telemetry = telemetry::init(&build, &config).unwrap();
     assert!(telemetry::init(&build, &config).is_err(), "it is set up once");

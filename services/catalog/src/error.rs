@@ -2,6 +2,7 @@
 
 use api::{Violation, Violations, reason_name, refusal};
 use proto::catalog::ErrorReason;
+use telemetry::Chain;
 use tonic::{Code, Status};
 use uuid::Uuid;
 
@@ -104,15 +105,21 @@ impl Error {
     /// What the failure of a batch means to each call in it. Logs the cause: this is the boundary.
     #[must_use]
     pub fn into_failure(self, work: &'static str) -> Failure {
+        self.into_failure_of(work, None)
+    }
+
+    /// The same, of a batch about these bookings, as the log is to have them.
+    #[must_use]
+    pub fn into_failure_of(self, work: &'static str, booking_ids: Option<&str>) -> Failure {
         match &self {
             Self::Failed(failure) => return *failure,
             Self::Database(cause) if postgres::is_outage(cause) || postgres::is_conflict(cause) => {
-                tracing::warn!(work, error = %cause, "the database is away or busy");
+                tracing::warn!(work, booking_ids, error = %Chain(cause), "the database is away or busy");
                 return Failure::Outage;
             }
             _ => {}
         }
-        tracing::error!(work, error = &self as &dyn std::error::Error, "a batch failed");
+        tracing::error!(work, booking_ids, error = %Chain(&self), "a batch failed");
         Failure::Defect
     }
 }
@@ -206,7 +213,7 @@ impl From<Error> for Status {
                 api::unavailable()
             }
             Error::Database(cause) => {
-                tracing::error!(error = &cause as &dyn std::error::Error, "the database failed");
+                tracing::error!(error = %Chain(&cause), "the database failed");
                 api::internal()
             }
         }

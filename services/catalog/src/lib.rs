@@ -29,9 +29,13 @@ use crate::rpc::{CatalogRpc, audit::AuditRpc, holds::HoldRpc};
 /// The schema of the catalog database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/catalog");
 
+/// What `--help` ends with.
+const AFTER_HELP: &str =
+    "Options stand before the command, or in the environment, which is the same for all commands.";
+
 /// What can be set.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "catalog", version, about = "Holdfast's products, seats and holds")]
+#[command(name = "catalog", version, about = "Holdfast's products, seats and holds", after_help = AFTER_HELP)]
 pub struct Config {
     /// Where to serve gRPC.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50051", value_name = "ADDRESS")]
@@ -66,16 +70,31 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
-    /// What to do instead of serving.
+    /// What to do; without it, serve.
     #[command(subcommand)]
     pub command: Option<Subcommand>,
 }
 
-/// What the binary can do beside serving.
+/// What the program can do.
 #[derive(clap::Subcommand, Clone, Copy, Debug)]
 pub enum Subcommand {
+    /// What every service can do.
+    #[command(flatten)]
+    Common(server::Command),
     /// Bring the database's schema up to date, and exit.
     Migrate,
+}
+
+impl Config {
+    /// Whether it can be used, as far as that is known without connecting to anything.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.database.check()?;
+        self.telemetry.check()?;
+        rest::router(api(), &self.rest, Calls::default()).map(drop).context("set up REST")
+    }
 }
 
 /// The largest body of a request over HTTP: a seat map of 10,000 seats takes a third of it.

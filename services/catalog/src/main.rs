@@ -2,7 +2,6 @@
 
 use anyhow::Context as _;
 use catalog::{Config, MIGRATOR, Subcommand, serve};
-use clap::Parser as _;
 use server::Endpoints;
 use telemetry::Build;
 use tokio::net::TcpListener;
@@ -12,7 +11,13 @@ const BUILD: Build = telemetry::build!("catalog");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
+    let (config, settings) = server::parse::<Config>();
+    if let Some(Subcommand::Common(command)) = config.command
+        && command.carry_out(&BUILD, &settings, config.http_listen, || config.check()).await?
+    {
+        return Ok(());
+    }
+    config.check()?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Catalog)?;
     if let Some(Subcommand::Migrate) = config.command {

@@ -3,11 +3,18 @@
 use std::{net::SocketAddr, time::Duration};
 
 use amqp::AmqpConfig;
+use anyhow::Context as _;
 use telemetry::TelemetryConfig;
 
 /// What can be set.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "expirer", version, about = "Carries Holdfast's verdicts on holds that fall due")]
+#[command(
+    name = "expirer",
+    version,
+    about = "Carries Holdfast's verdicts on holds that fall due",
+    after_help = "Options stand before the command, or in the environment, which is the same for all commands.\n\
+                  It owns no data: there is nothing to migrate."
+)]
 pub struct Config {
     /// Where to serve health and metrics over HTTP.
     #[arg(long, env = "HOLDFAST_HTTP_LISTEN", default_value = "127.0.0.1:8083", value_name = "ADDRESS")]
@@ -43,9 +50,23 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+    /// What to do; without it, serve.
+    #[command(subcommand)]
+    pub command: Option<server::Command>,
 }
 
 impl Config {
+    /// Whether it can be used, as far as that is known without connecting to anything.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.amqp.check()?;
+        self.telemetry.check()?;
+        server::check_urls(&self.catalog_url).context("read the catalog's URL")?;
+        server::check_urls(&self.reservation_url).context("read reservation's URL")
+    }
+
     /// The rest between two sweeps.
     pub(crate) fn sweep_interval(&self) -> Duration {
         Duration::from_millis(self.sweep_interval_ms.into())

@@ -1,7 +1,6 @@
 //! The expirer: boot only.
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use expirer::{Config, serve};
 use telemetry::Build;
 use tokio::net::TcpListener;
@@ -11,7 +10,13 @@ const BUILD: Build = telemetry::build!("expirer");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let config = Config::parse();
+    let (config, settings) = server::parse::<Config>();
+    if let Some(command) = config.command
+        && command.carry_out(&BUILD, &settings, config.http_listen, || config.check()).await?
+    {
+        return Ok(());
+    }
+    config.check()?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Expirer)?;
     let http = TcpListener::bind(config.http_listen)

@@ -156,13 +156,16 @@ impl Maker {
             return Vec::new();
         }
         let count = new.len();
+        let some: Vec<_> = new.iter().take(telemetry::FEW).map(|new| new.id).collect();
         let made = async {
             if hold {
                 reach(Step::CreatePlaced).await?;
             }
             creations::create(&self.pool, self.draft_ttl, &self.wake, new).await
         };
-        let created = made.await.map_err(|error: Error| error.into_failure("create"));
+        let created = made
+            .await
+            .map_err(|error: Error| error.into_failure_of("create", telemetry::few(some).as_deref()));
         each(count, created)
             .into_iter()
             .map(|created| {

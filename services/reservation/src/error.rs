@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use proto::reservation::ErrorReason;
+use telemetry::Chain;
 use time::format_description::well_known::Rfc3339;
 use tonic::{Code, Status};
 
@@ -93,18 +94,23 @@ impl Error {
     /// What the failure of a unit of work means to each request in it. Logs the cause: this is the boundary.
     #[must_use]
     pub fn into_failure(self, work: &'static str) -> Failure {
+        self.into_failure_of(work, None)
+    }
+
+    /// The same, of work about these bookings, as the log is to have them.
+    #[must_use]
+    pub fn into_failure_of(self, work: &'static str, booking_ids: Option<&str>) -> Failure {
         match &self {
             Self::Failed(failure) => return *failure,
             Self::Overloaded => return Failure::Overload,
             Self::Database(error) if postgres::is_outage(error) || postgres::is_conflict(error) => {
-                tracing::warn!(work, %error, "the database is away or busy");
+                tracing::warn!(work, booking_ids, error = %Chain(error), "the database is away or busy");
                 return Failure::Outage;
             }
             Self::AppearedMeanwhile => return Failure::Outage,
             _ => {}
         }
-        let error: &dyn std::error::Error = &self;
-        tracing::error!(work, error, "a unit of work failed");
+        tracing::error!(work, booking_ids, error = %Chain(&self), "a unit of work failed");
         Failure::Defect
     }
 }

@@ -52,7 +52,9 @@ impl Existing {
             move |ids: Vec<BookingId>| {
                 let pool = pool.clone();
                 async move {
-                    let found = read(&pool, &ids).await.map_err(|error| error.into_failure("get"));
+                    let found = read(&pool, &ids).await;
+                    let found =
+                        found.map_err(|error| error.into_failure_of("get", telemetry::few(&ids).as_deref()));
                     each(ids.len(), found)
                 }
             }
@@ -67,7 +69,11 @@ impl Existing {
                 let (pool, wake) = (pool.clone(), Arc::clone(&wake));
                 async move {
                     let answers = transitions::apply(&pool, &policy, &wake, &asked).await;
-                    each(asked.len(), answers.map_err(|error| error.into_failure("change")))
+                    let ids = || telemetry::few(asked.iter().map(|asked| asked.booking_id));
+                    each(
+                        asked.len(),
+                        answers.map_err(|error| error.into_failure_of("change", ids().as_deref())),
+                    )
                 }
             }
         });

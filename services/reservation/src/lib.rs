@@ -53,9 +53,13 @@ const CATALOG_TIMEOUT: Duration = Duration::from_secs(3);
 /// any good, a booking of 100 lines, takes a fifth of it.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
 
+/// What `--help` ends with.
+const AFTER_HELP: &str =
+    "Options stand before the command, or in the environment, which is the same for all commands.";
+
 /// What can be set.
 #[derive(clap::Parser, Clone, Debug)]
-#[command(name = "reservation", version, about = "Holdfast's bookings")]
+#[command(name = "reservation", version, about = "Holdfast's bookings", after_help = AFTER_HELP)]
 pub struct Config {
     /// Where to serve gRPC.
     #[arg(long, env = "HOLDFAST_LISTEN", default_value = "127.0.0.1:50052", value_name = "ADDRESS")]
@@ -103,14 +107,17 @@ pub struct Config {
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
-    /// What to do instead of serving.
+    /// What to do; without it, serve.
     #[command(subcommand)]
     pub command: Option<Subcommand>,
 }
 
-/// What the binary can do beside serving.
+/// What the program can do.
 #[derive(clap::Subcommand, Clone, Copy, Debug)]
 pub enum Subcommand {
+    /// What every service can do.
+    #[command(flatten)]
+    Common(server::Command),
     /// Bring the database's schema up to date, and exit.
     Migrate,
     /// Put the promises that were parked back into the outbox at once, and exit.
@@ -209,6 +216,19 @@ pub async fn repair(
 }
 
 impl Config {
+    /// Whether it can be used, as far as that is known without connecting to anything.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> anyhow::Result<()> {
+        self.database.check()?;
+        self.amqp.check()?;
+        self.telemetry.check()?;
+        server::check_urls(&self.catalog_url).context("read the catalog's URL")?;
+        server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")?;
+        rest::router(self.api(), &self.rest, Calls::default()).map(drop).context("set up REST")
+    }
+
     /// What is offered over HTTP: nothing of what is internal. The page shows the catalog's API beside this one.
     fn api(&self) -> rest::Api {
         let catalog = format!("{}/openapi.json", self.catalog_http_url.trim_end_matches('/'));

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use reservation::{Config, MIGRATOR, Subcommand, serve};
 use server::Endpoints;
 use telemetry::Build;
@@ -14,7 +13,16 @@ const BUILD: Build = telemetry::build!("reservation");
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let config = Config::parse();
+    let (config, settings) = server::parse::<Config>();
+    if let Some(Subcommand::Common(command)) = config.command
+        && command.carry_out(&BUILD, &settings, config.http_listen, || config.check()).await?
+    {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Err(error) = config.check() {
+        eprintln!("Error: {error:#}");
+        return Ok(ExitCode::from(2)); // as for what cannot be read at all
+    }
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {
@@ -28,7 +36,7 @@ async fn main() -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Subcommand::Repair) => return Ok(repair(&config).await),
-        None => {}
+        Some(Subcommand::Common(_)) | None => {}
     }
     let endpoints = Endpoints {
         grpc: TcpListener::bind(config.listen)

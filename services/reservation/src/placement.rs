@@ -82,7 +82,8 @@ async fn place_call(
     wanted: &[Wanted],
 ) -> Result<Vec<Placement>, Failure> {
     let request = PlaceHoldsRequest { holds: wanted.iter().map(encode).collect() };
-    let response = catalog.place_holds(request).await.map_err(|status| failure(&status))?.into_inner();
+    let response =
+        catalog.place_holds(request).await.map_err(|status| failure(&status, wanted))?.into_inner();
     if response.outcomes.len() != wanted.len() {
         tracing::error!(asked = wanted.len(), answered = response.outcomes.len(), "the catalog miscounted");
         return Err(Failure::Defect);
@@ -137,15 +138,21 @@ fn decode(wanted: &Wanted, placed: &PlacedHold) -> Result<Placement, Failure> {
     }
 }
 
-fn failure(status: &Status) -> Failure {
+fn failure(status: &Status, wanted: &[Wanted]) -> Failure {
+    let booking_ids = || telemetry::few(wanted.iter().map(|wanted| wanted.booking_id));
     match status.code() {
         Code::ResourceExhausted => Failure::Overload,
         Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled | Code::Aborted | Code::Unknown => {
-            tracing::warn!(code = ?status.code(), message = status.message(), "the catalog is away");
+            tracing::warn!(booking_ids = booking_ids(), code = ?status.code(), message = status.message(), "the catalog is away");
             Failure::Outage
         }
         code => {
-            tracing::error!(?code, message = status.message(), "the catalog failed");
+            tracing::error!(
+                booking_ids = booking_ids(),
+                ?code,
+                message = status.message(),
+                "the catalog failed"
+            );
             Failure::Defect
         }
     }

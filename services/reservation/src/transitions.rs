@@ -84,6 +84,10 @@ impl UnitOfWork for Batch<'_> {
     type Output = (Vec<Result<Answer, Failure>>, Owed, Done);
     type Error = Error;
 
+    fn name(&self) -> &'static str {
+        "Change"
+    }
+
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
         let mut ids: Vec<Uuid> = self.asked.iter().map(|asked| asked.booking_id.get()).collect();
         ids.sort_unstable();

@@ -48,8 +48,13 @@ pub(crate) struct Running {
 
 /// Set up once for all tests of this process, silent.
 static TELEMETRY: LazyLock<Telemetry> = LazyLock::new(|| {
-    let config =
-        TelemetryConfig { log: "off".to_owned(), log_format: LogFormat::Pretty, otlp_endpoint: None };
+    let config = TelemetryConfig {
+        log: "off".to_owned(),
+        log_format: LogFormat::Pretty,
+        otlp_endpoint: None,
+        log_directives_file: None,
+        trace_ratio: 1.0,
+    };
     telemetry::init(&telemetry::Build::new("test", "0", None, ""), &config).unwrap()
 });
 

@@ -73,7 +73,8 @@ async fn place(
             sizes.into_iter().map(|size| Ok(outcomes.by_ref().take(size).collect())).collect()
         }
         Err(error) => {
-            let failure = error.into_failure("place");
+            let ids = telemetry::few(requests.iter().map(|request| request.key.booking_id));
+            let failure = error.into_failure_of("place", ids.as_deref());
             sizes.into_iter().map(|_| Err(failure)).collect()
         }
     }

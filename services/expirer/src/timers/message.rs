@@ -52,10 +52,7 @@ impl Handler {
                 return self.put_aside(delivery).await;
             }
         };
-        let span = tracing::info_span!("job.expire", holds = timers.len());
-        if let Some(traceparent) = delivery.traceparent() {
-            telemetry::propagation::link(&span, traceparent);
-        }
+        let span = delivery.span(timers.len());
         // Unwind safe: of what it worked with, only batchers and counters are used again.
         let finished = AssertUnwindSafe(self.finish(timers, delivery.traceparent())).catch_unwind();
         match finished.instrument(span).await.unwrap_or(Err(Unfinished::Panicked)) {
@@ -165,8 +162,7 @@ impl Handler {
 }
 
 fn report(poison: &Poison) {
-    let error: &dyn std::error::Error = poison;
-    tracing::error!(error, "a message that nobody can handle goes to holds.parked");
+    tracing::error!(error = %telemetry::Chain(poison), "a message that nobody can handle goes to holds.parked");
 }
 
 /// What was not due, as timers with the time that is left by now.

@@ -8,6 +8,7 @@ use std::{
 use opentelemetry::KeyValue;
 use postgres::UnitOfWork;
 use sqlx::{PgConnection, PgPool};
+use telemetry::Chain;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -30,8 +31,7 @@ pub(super) async fn watch(pool: PgPool, stop: CancellationToken) {
         let depths = match postgres::autocommit(&pool, &Look).await {
             Ok(depths) => depths,
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
-                tracing::debug!(error, "the outbox cannot be looked at");
+                tracing::debug!(error = %Chain(&error), "the outbox cannot be looked at");
                 Vec::new()
             }
         };

@@ -22,6 +22,7 @@ use postgres::UnitOfWork;
 use proto::catalog::hold_service_client::HoldServiceClient;
 use server::{Channel, Jobs};
 use sqlx::{PgConnection, PgPool};
+use telemetry::Chain;
 use tokio::{
     sync::{Mutex, Notify},
     time::{Instant, sleep, sleep_until},
@@ -117,8 +118,7 @@ impl Relay {
                 }
                 Err(error) => {
                     if !failing {
-                        let error: &dyn std::error::Error = &error;
-                        tracing::warn!(kind, error, "promises wait: they cannot be delivered now");
+                        tracing::warn!(kind, error = %Chain(&error), "promises wait: they cannot be delivered now");
                     }
                     failing = true;
                     refusals = if error.is_outage() { 0 } else { refusals + 1 };

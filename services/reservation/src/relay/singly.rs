@@ -9,12 +9,13 @@
 //! parked row is delivered, when it is tried again or after people acted. They see it by `holdfast_outbox_parked` with
 //! `kind="settle"`. Events wait likewise.
 
-use std::{error::Error as StdError, panic::AssertUnwindSafe, time::Duration};
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use failpoint::{Step, reach};
 use futures::FutureExt as _;
 use postgres::UnitOfWork;
 use sqlx::PgConnection;
+use telemetry::Chain;
 
 use super::{PORTION, Relay, delivery::DeliveryError, tried::Tried};
 use crate::{
@@ -106,8 +107,8 @@ impl Relay {
                 returned >= parked::RETURNED_AT_ONCE
             }
             Err(error) => {
-                let error: &dyn StdError = &error;
-                tracing::warn!(kind = self.kind.as_str(), error, "parked promises could not be looked at");
+                let error = Chain(&error);
+                tracing::warn!(kind = self.kind.as_str(), %error, "parked promises could not be looked at");
                 false
             }
         }

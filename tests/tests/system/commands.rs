@@ -1,0 +1,138 @@
+//! What every program can do beside serving: version, healthcheck, check-config, and a help that tells it all.
+
+use std::{
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use stack::{Service, ServiceKind, binary};
+use system_tests::{PATIENCE, Said, eventually, program_with, shared};
+
+/// Runs a program of Holdfast's to its end, with this environment and no other of its variables.
+fn run(kind: ServiceKind, arguments: &[&str], env: &[(&str, &str)]) -> Said {
+    let path = binary(kind.name()).expect("it is built");
+    let env: Vec<_> = env.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    program_with(path.to_str().expect("a path in UTF-8"), arguments, &env)
+}
+
+/// What it takes to have a configuration that is in order.
+const URL: (&str, &str) = ("HOLDFAST_DATABASE_URL", "postgres://holdfast:geheim@db:5432/catalog");
+
+#[test]
+fn version_names_the_program_its_version_and_its_commit_without_any_configuration() {
+    for kind in ServiceKind::ALL {
+        let said = run(kind, &["version"], &[]);
+        let start = format!("{} {} (commit ", kind.name(), env!("CARGO_PKG_VERSION"));
+        assert!(said.success && said.output.starts_with(&start), "{said:?}");
+    }
+}
+
+/// The options that need not be given, or cannot be made up.
+const WITHOUT_DEFAULT: [&str; 5] =
+    ["database-url", "cors-origins", "http-hosts", "log-directives-file", "otlp-endpoint"];
+
+#[test]
+fn the_help_documents_every_option_with_its_variable_and_every_command() {
+    for kind in ServiceKind::ALL {
+        let help = run(kind, &["--help"], &[]).output;
+        let (before, options) = help.split_once("\nOptions:\n").expect("it has options");
+        for command in ["serve", "check-config", "healthcheck", "version"] {
+            assert!(before.contains(&format!("\n  {command} ")), "{command}: {help}");
+        }
+        assert_eq!(before.contains("\n  migrate "), kind != ServiceKind::Expirer, "{help}");
+        assert_eq!(help.contains("nothing to migrate"), kind == ServiceKind::Expirer, "{help}");
+        let options: Vec<&str> = options.split("\n      --").skip(1).collect();
+        assert!(options.len() > 5, "{options:?}");
+        for option in options {
+            let name = option.split_whitespace().next().expect("it has a name");
+            let is_documented = option.contains("[env: HOLDFAST_") && option.lines().count() > 2;
+            let has_default = option.contains("[default: ") || WITHOUT_DEFAULT.contains(&name);
+            assert!(is_documented && has_default, "{}: --{option}", kind.name());
+        }
+    }
+}
+
+#[test]
+fn check_config_prints_what_would_be_used_and_no_password() {
+    let env = [URL, ("HOLDFAST_MAX_CALLS", "17"), ("HOLDFAST_MAX_CALS", "18")];
+    let said = run(ServiceKind::Catalog, &["--log", "debug", "check-config"], &env);
+    assert!(said.success, "{said:?}");
+    for line in [
+        "HOLDFAST_DATABASE_URL=postgres://***@db:5432/catalog  # environment",
+        "HOLDFAST_MAX_CALLS=17  # environment",
+        "HOLDFAST_LOG=debug  # flag",
+        "HOLDFAST_LISTEN=127.0.0.1:50051  # default",
+        "HOLDFAST_OTLP_ENDPOINT=(not set)  # default",
+        "# HOLDFAST_MAX_CALS is set, and means nothing here",
+    ] {
+        assert!(said.output.lines().any(|said| said == line), "{line}: {}", said.output);
+    }
+    assert!(!said.output.contains("geheim"), "{}", said.output);
+}
+
+#[test]
+fn check_config_refuses_what_cannot_be_used_and_says_why() {
+    for (kind, (name, value), why) in [
+        (ServiceKind::Catalog, ("HOLDFAST_DATABASE_URL", ""), "HOLDFAST_DATABASE_URL"),
+        (ServiceKind::Catalog, ("HOLDFAST_DATABASE_URL", "postgres://u:geheim@h:port/db"), "port"),
+        (ServiceKind::Catalog, ("HOLDFAST_LISTEN", "nowhere"), "--listen"),
+        (ServiceKind::Catalog, ("HOLDFAST_LOG", "loud"), "log directives"),
+        (ServiceKind::Reservation, ("HOLDFAST_AMQP_URL", "http://u:geheim@mq"), "RabbitMQ"),
+        (ServiceKind::Reservation, ("HOLDFAST_CATALOG_URL", "catalog"), "catalog"),
+        (ServiceKind::Expirer, ("HOLDFAST_RESERVATION_URL", "nowhere"), "reservation"),
+        (ServiceKind::Expirer, ("HOLDFAST_OTLP_ENDPOINT", "nowhere"), "OTLP"),
+        (ServiceKind::Expirer, ("HOLDFAST_TRACE_RATIO", "2"), "--trace-ratio"),
+    ] {
+        let said = run(kind, &["check-config"], &[URL, (name, value)]);
+        assert!(!said.success && said.errors.contains(why), "{name}={value}: {said:?}");
+        assert!(!said.errors.contains("geheim"), "{}", said.errors);
+    }
+}
+
+#[test]
+fn healthcheck_succeeds_for_a_service_that_is_ready() {
+    for service in [shared().catalog(), shared().reservation(), shared().expirer()] {
+        let everywhere = format!("0.0.0.0:{}", port_of(service));
+        let said = run(service.kind(), &["healthcheck"], &[("HOLDFAST_HTTP_LISTEN", &everywhere)]);
+        assert!(said.success && said.output.contains("\"ready\":true"), "{said:?}");
+    }
+}
+
+fn port_of(service: &Service) -> String {
+    let url = service.http_url();
+    url.rsplit(':').next().expect("it has a port").to_owned()
+}
+
+/// A process that ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn healthcheck_fails_for_a_service_that_waits_or_is_not_there() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = free.local_addr().expect("it is bound").to_string();
+    drop(free);
+    let env = [("HOLDFAST_HTTP_LISTEN", address.as_str())];
+    let gone = run(ServiceKind::Catalog, &["healthcheck"], &env);
+    assert!(!gone.success && gone.errors.contains("does not answer"), "{gone:?}");
+
+    // Its database is not there.
+    let mut command = Command::new(binary("catalog").expect("it is built"));
+    command.arg("serve").envs(env).env("HOLDFAST_LISTEN", "127.0.0.1:0");
+    command.env("HOLDFAST_DATABASE_URL", "postgres://127.0.0.1:1/catalog");
+    let _running = Running(command.stdout(Stdio::null()).spawn().expect("it starts"));
+    eventually("it runs", PATIENCE, async || {
+        let live = run(ServiceKind::Catalog, &["healthcheck", "--live"], &env);
+        if live.success { Ok(()) } else { Err(live) }
+    })
+    .await;
+    let waiting = run(ServiceKind::Catalog, &["healthcheck"], &env);
+    assert!(!waiting.success && waiting.errors.contains("not ready"), "{waiting:?}");
+    assert!(waiting.errors.contains("database"), "{waiting:?}");
+}

@@ -1,0 +1,179 @@
+//! Traces: the whole life of a hold, from the customer's call to its expiry, as a collector sees it.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
+use proto::reservation::{BookingState, CreateBookingRequest};
+use system_tests::{
+    Collector, Outcome, PATIENCE, Traced, World, customer, eventually, fresh_id, hasty, own, units,
+};
+use tonic::Request;
+
+const TRACE_ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const CALLER: &str = "00f067aa0ba902b7";
+
+const CREATE: &str = "holdfast.reservation.v1.BookingService/CreateBooking";
+const PLACE: &str = "holdfast.catalog.v1.HoldService/PlaceHolds";
+const RESOLVE: &str = "holdfast.reservation.v1.SettlementService/ResolveHolds";
+const SETTLE: &str = "holdfast.catalog.v1.HoldService/SettleHolds";
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+/// The one span that is like this; or what is missing.
+fn one<'a>(spans: &'a [Traced], what: &str, is: impl Fn(&Traced) -> bool) -> Result<&'a Traced, String> {
+    spans.iter().find(|traced| is(traced)).ok_or_else(|| what.to_owned())
+}
+
+/// The child of `parent` that is called this.
+fn child<'a>(
+    spans: &'a [Traced],
+    parent: &Traced,
+    (service, kind, name): (&str, SpanKind, &str),
+) -> Result<&'a Traced, String> {
+    let found = one(spans, &format!("{name} of {service}, under {}", parent.span.name), |traced| {
+        traced.is(service, kind, name) && traced.is_child_of(parent)
+    })?;
+    assert!(found.is_fine(), "{found:?}");
+    Ok(found)
+}
+
+/// A call to another service: the span of who calls, and within it that of who answers.
+fn call<'a>(
+    spans: &'a [Traced],
+    parent: &Traced,
+    (from, to): (&str, &str),
+    method: &str,
+) -> Result<&'a Traced, String> {
+    let client = child(spans, parent, (from, SpanKind::Client, method))?;
+    assert_eq!(client.attribute("server.address").as_deref(), Some("127.0.0.1"), "{client:?}");
+    let server = child(spans, client, (to, SpanKind::Server, method))?;
+    for side in [client, server] {
+        assert_eq!(side.attribute("rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(side.attribute("rpc.method").as_deref(), Some(method));
+        assert_eq!(side.attribute("rpc.response.status_code").as_deref(), Some("OK"));
+    }
+    Ok(server)
+}
+
+/// A unit of work in the database of its service.
+fn work<'a>(spans: &'a [Traced], parent: &Traced, service: &str, name: &str) -> Result<&'a Traced, String> {
+    let found = child(spans, parent, (service, SpanKind::Client, &format!("{name} {service}")))?;
+    assert_eq!(found.attribute("db.system.name").as_deref(), Some("postgresql"));
+    assert_eq!(found.attribute("db.namespace").as_deref(), Some(service));
+    assert_eq!(found.attribute("db.operation.name").as_deref(), Some(name));
+    Ok(found)
+}
+
+fn assert_message(traced: &Traced, operation: &str, destination: &str) {
+    assert_eq!(traced.attribute("messaging.system").as_deref(), Some("rabbitmq"), "{traced:?}");
+    assert_eq!(traced.attribute("messaging.operation.type").as_deref(), Some(operation));
+    assert_eq!(traced.attribute("messaging.destination.name").as_deref(), Some(destination));
+}
+
+/// The tree of a hold: taken in the catalog, recorded with its promises, which the last span did.
+fn hold(spans: &[Traced]) -> Result<&Traced, String> {
+    let create = one(spans, "the customer's call", |traced| {
+        traced.is("reservation", SpanKind::Server, CREATE)
+            && hex(&traced.span.trace_id) == TRACE_ID
+            && hex(&traced.span.parent_span_id) == CALLER
+    })?;
+    let batch = child(spans, create, ("reservation", SpanKind::Internal, "batch create"))?;
+    let place = call(spans, batch, ("reservation", "catalog"), PLACE)?;
+    let placing = child(spans, place, ("catalog", SpanKind::Internal, "batch place"))?;
+    work(spans, placing, "catalog", "Place")?;
+    work(spans, batch, "reservation", "Insert")
+}
+
+/// What carried the promise to RabbitMQ.
+fn relay(spans: &[Traced], promised: &Traced) -> Result<(), String> {
+    let relay = one(spans, "the relay of the timer", |traced| {
+        traced.service == "reservation"
+            && traced.span.name == "job.relay"
+            && traced.attribute("kind").as_deref() == Some("timer")
+            && traced.follows(promised)
+    })?;
+    let publish = child(spans, relay, ("reservation", SpanKind::Producer, "publish holdfast.timers"))?;
+    assert_message(publish, "send", "holdfast.timers");
+    Ok(())
+}
+
+/// What brought the hold back, in a trace of its own.
+fn expiry(spans: &[Traced], promised: &Traced) -> Result<(), String> {
+    let process = one(spans, "the timer's end", |traced| {
+        traced.is("expirer", SpanKind::Consumer, "process holds.due") && traced.follows(promised)
+    })?;
+    assert_message(process, "process", "holds.due");
+    assert_ne!(process.span.trace_id, promised.span.trace_id);
+    let batch = child(spans, process, ("expirer", SpanKind::Internal, "batch settle"))?;
+    let settle = child(spans, batch, ("expirer", SpanKind::Internal, "job.settle"))?;
+    let resolved = call(spans, settle, ("expirer", "reservation"), RESOLVE)?;
+    work(spans, resolved, "reservation", "Change")?;
+    let settled = call(spans, settle, ("expirer", "catalog"), SETTLE)?;
+    work(spans, settled, "catalog", "Settle")?;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_trace_shows_a_hold_and_the_one_of_its_expiry_leads_back_to_it() -> Outcome {
+    let (collector, url) = Collector::start().await;
+    let stack = own(hasty().env("HOLDFAST_OTLP_ENDPOINT", &url)).await;
+    let world = World::of(&stack);
+    let meal = world.product(10, Duration::from_millis(900)).await;
+    let booking_id = fresh_id();
+    let mut request = Request::new(CreateBookingRequest {
+        booking_id: booking_id.clone(),
+        customer_id: customer(),
+        lines: vec![units(&meal, 1)],
+        hold: true,
+        hold_ttl: None,
+    });
+    let context = format!("00-{TRACE_ID}-{CALLER}-01").parse().expect("it is ASCII");
+    request.metadata_mut().insert("traceparent", context);
+    world.bookings.clone().create_booking(request).await?;
+    world.await_state(&booking_id, BookingState::Expired).await;
+
+    let spans = eventually("the collector has all of it", PATIENCE, async || {
+        let spans = collector.spans();
+        let all = || {
+            let promised = hold(&spans)?;
+            relay(&spans, promised)?;
+            expiry(&spans, promised)
+        };
+        match all() {
+            Ok(()) => Ok(spans),
+            Err(missing) => {
+                let has: Vec<_> = spans.iter().map(|traced| (&traced.service, &traced.span.name)).collect();
+                Err(format!("without {missing}; there are {has:?}"))
+            }
+        }
+    })
+    .await;
+    // Whose booking it is, nobody learns from traces.
+    assert!(!format!("{spans:?}").contains("customer-"));
+    stack.assert_sound();
+    Ok(())
+}
+
+/// What the caller, or the ratio, does not want is not exported.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trace_is_sampled_as_its_beginning_was() -> Outcome {
+    let (collector, url) = Collector::start().await;
+    let env = [("HOLDFAST_OTLP_ENDPOINT", url.as_str()), ("HOLDFAST_TRACE_RATIO", "0")];
+    let stack = own(env.into_iter().fold(hasty(), |options, (name, value)| options.env(name, value))).await;
+    let world = World::of(&stack);
+    for sampled in ["00", "01"] {
+        let mut request = Request::new(proto::catalog::ListProductsRequest::default());
+        let context = format!("00-{TRACE_ID}-{CALLER}-{sampled}").parse().expect("it is ASCII");
+        request.metadata_mut().insert("traceparent", context);
+        world.catalog.clone().list_products(request).await?;
+    }
+    world.catalog.clone().list_products(proto::catalog::ListProductsRequest::default()).await?;
+    // What a process has not sent yet it sends as it ends.
+    tokio::task::block_in_place(|| stack.catalog().stop());
+    let spans = collector.spans();
+    assert_eq!(spans.len(), 1, "{spans:?}");
+    assert_eq!(hex(&spans[0].span.trace_id), TRACE_ID);
+    Ok(())
+}
