@@ -31,6 +31,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut compiler = protox::Compiler::new([&root])?;
     compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
     fs::write(out.join("descriptors.bin"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().build_transport(true).compile_fds(set)?;
+    tonic_prost_build::configure()
+        .codec_path("crate::codec::Codec")
+        .build_transport(true)
+        .compile_fds(set)?;
     Ok(())
 }

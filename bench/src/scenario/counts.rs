@@ -38,7 +38,7 @@ struct Counters {
 /// Against nothing.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let options = Options::default().postgres("shared_preload_libraries", "pg_stat_statements");
-    let site = Site::start(options)?;
+    let site = bench.site(options)?;
     for schema in Schema::ALL {
         site.stack.postgres().query(schema.name(), "create extension pg_stat_statements")?;
     }

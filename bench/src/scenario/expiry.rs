@@ -11,7 +11,7 @@ use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products};
 use crate::load::{Arrivals, Tally, open};
 use crate::releases::{self, lags};
-use crate::site::{Site, Taken};
+use crate::site::Taken;
 
 /// How long a hold lasts, in seconds.
 const HOLD_SECONDS: u32 = 5;
@@ -20,7 +20,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 /// Against nothing but the clock.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(releases::timed())?);
+    let (scale, site) = (&bench.scale, bench.site(releases::timed())?);
     let line = unit(products(&site, 1, OPEN)?[0]);
     let place = |time| {
         let arrivals = Arrivals { rate: scale.expiry_rate, time, under_way: 1_024 };

@@ -13,7 +13,7 @@ use crate::calls::unit;
 use crate::cpu::Memory;
 use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products};
-use crate::site::{Site, Taken};
+use crate::site::Taken;
 
 /// How often each is started.
 const STARTS: usize = 5;
@@ -22,7 +22,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 
 /// Against nothing.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(Options::default())?);
+    let (scale, site) = (&bench.scale, bench.site(Options::default())?);
     for service in site.stack.services() {
         let starts = (0..STARTS).map(|_| start(service)).collect::<Result<Vec<_>>>()?;
         report.figure(&format!("{}: start to ready", service.name()), "ms", &starts, Target::AtMost(500.0));

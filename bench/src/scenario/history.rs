@@ -33,8 +33,8 @@ struct Side {
 /// Against a stack of its own that has no past.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let scale = &bench.scale;
-    let (mut empty, _) = Side::start()?;
-    let (mut full, goods) = Side::start()?;
+    let (mut empty, _) = Side::start(bench)?;
+    let (mut full, goods) = Side::start(bench)?;
     let begun = Instant::now();
     full.taken.sold = history::write(&full.site, scale.history, &goods)?;
     bench.say(format!("{} bookings written in {:.0} s", scale.history, begun.elapsed().as_secs_f64()));
@@ -87,8 +87,8 @@ fn push(all: &mut [Vec<f64>; 3], empty: f64, full: f64) {
 }
 
 impl Side {
-    fn start() -> Result<(Self, Vec<Uuid>)> {
-        let site = Site::start(Options::default())?;
+    fn start(bench: &Bench) -> Result<(Self, Vec<Uuid>)> {
+        let site = bench.site(Options::default())?;
         let goods = products(&site, PRODUCTS, OPEN)?;
         Ok((Self { site, line: unit(goods[0]), taken: Taken::default() }, goods))
     }

@@ -10,11 +10,11 @@ use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products};
 use crate::load::Tally;
 use crate::naive::Naive;
-use crate::site::{Site, Taken};
+use crate::site::Taken;
 
 /// Against raw SQL with one client.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(Options::default())?);
+    let (scale, site) = (&bench.scale, bench.site(Options::default())?);
     let line = unit(products(&site, 1, OPEN)?[0]);
     let naive = Naive::prepare(site.stack.postgres(), site.stack.home().dir().join("pgbench"), 1)?;
     naive.run(1, scale.warm_up)?;

@@ -9,14 +9,14 @@ use crate::calls::unit;
 use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products};
 use crate::load::{Arrivals, Tally, open};
-use crate::site::{Site, Taken};
+use crate::site::Taken;
 
 /// How many calls may be under way.
 const UNDER_WAY: usize = 1_024;
 
 /// Against a call when nothing else runs.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(Options::default())?);
+    let (scale, site) = (&bench.scale, bench.site(Options::default())?);
     let line = unit(products(&site, 1, OPEN)?[0]);
     let hold_for = |in_flight, time| hold(&site, in_flight, time, || line.clone());
     let mut held = hold_for(scale.in_flight, scale.warm_up)?.done;

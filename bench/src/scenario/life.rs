@@ -24,7 +24,7 @@ struct Ends {
 
 /// Against holds alone, on the same product.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site, ends) = (&bench.scale, Site::start(Options::default())?, Ends::default());
+    let (scale, site, ends) = (&bench.scale, bench.site(Options::default())?, Ends::default());
     let line = unit(products(&site, 1, OPEN)?[0]);
     let live_for = |time| live(&site, scale.in_flight, Until::Time(time), &line, &ends);
     let mut held = hold(&site, scale.in_flight, scale.warm_up, || line.clone())?.done;

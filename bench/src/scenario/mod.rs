@@ -18,11 +18,13 @@ mod spread;
 mod storm;
 
 use anyhow::Result;
+use stack::Options;
 
 pub use self::counts::{COMMITS, LOG_BYTES, MESSAGES, STATEMENTS};
 use crate::echo::Echo;
 use crate::figure::Report;
 use crate::scale::Scale;
+use crate::site::Site;
 
 /// What all scenarios work with.
 #[derive(Debug)]
@@ -34,6 +36,18 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// Starts a stack for a scenario, that has been in use for a while where figures are judged.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn site(&self, options: Options) -> Result<Site> {
+        let site = Site::start(options)?;
+        if self.scale.judged {
+            site.write_ahead()?;
+        }
+        Ok(site)
+    }
+
     /// Says what goes on.
     pub fn say(&self, what: impl AsRef<str>) {
         println!("    {}", what.as_ref());

@@ -24,7 +24,7 @@ const LIMIT: Duration = Duration::from_mins(8);
 /// Against a stack of its own that has none.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let scale = &bench.scale;
-    let (empty, full) = (Site::start(Options::default())?, Site::start(Options::default())?);
+    let (empty, full) = (bench.site(Options::default())?, bench.site(Options::default())?);
     let of_empty = lines(&empty, scale.products.min(PRODUCTS))?;
     let of_full = lines(&full, scale.products.min(PRODUCTS))?;
     let place = |site, lines: &[Bytes], until| closed_holds(site, scale.in_flight, until, lines);

@@ -27,7 +27,7 @@ const SEATS: usize = 500;
 
 /// Against the bare call.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(Options::default())?);
+    let (scale, site) = (&bench.scale, bench.site(Options::default())?);
     let goods = products(&site, scale.products, OPEN)?;
     let map = seat_maps(&site, 1, SEATS)?[0];
     let bookings = make_bookings(&site, scale.counted.min(BOOKINGS), &unit(goods[0]))?;

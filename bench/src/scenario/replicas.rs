@@ -8,13 +8,13 @@ use super::peak::hold;
 use crate::calls::unit;
 use crate::figure::{Report, Target};
 use crate::goods::{OPEN, products};
-use crate::site::{Site, Taken};
+use crate::site::Taken;
 
 /// The rate on one product, with two of each against one.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
     let scale = &bench.scale;
-    let one = Site::start(Options::default())?;
-    let two = Site::start(Options { catalogs: 2, reservations: 2, expirers: 2, ..Options::default() })?;
+    let one = bench.site(Options::default())?;
+    let two = bench.site(Options { catalogs: 2, reservations: 2, expirers: 2, ..Options::default() })?;
     let (of_one, of_two) = (unit(products(&one, 1, OPEN)?[0]), unit(products(&two, 1, OPEN)?[0]));
     let load_one = |time| hold(&one, scale.in_flight, time, || of_one.clone());
     let load_two = |time| hold(&two, scale.in_flight, time, || of_two.clone());

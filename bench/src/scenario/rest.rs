@@ -24,7 +24,7 @@ const IN_FLIGHT: usize = 256;
 
 /// Against gRPC on one product.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(Options::default())?);
+    let (scale, site) = (&bench.scale, bench.site(Options::default())?);
     let product = products(&site, 1, OPEN)?[0];
     let line = unit(product);
     let in_flight = scale.in_flight.min(IN_FLIGHT);

@@ -9,14 +9,13 @@ use super::peak::{Peak, measure};
 use crate::calls::seat;
 use crate::figure::Report;
 use crate::goods::{label, seat_maps};
-use crate::site::Site;
 
 /// A prime beyond any number of seats, so that its multiples come to each seat once.
 const STRIDE: u64 = 618_034_003;
 
 /// Against raw SQL on many products.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let site = Site::start(Options::default())?;
+    let site = bench.site(Options::default())?;
     let (count, seats) = (bench.scale.seat_maps, bench.scale.seats);
     let maps = seat_maps(&site, count, seats)?;
     bench.say(format!("{} seats made", count * seats));

@@ -8,11 +8,10 @@ use super::peak::{Peak, measure};
 use crate::calls::unit;
 use crate::figure::Report;
 use crate::goods::{OPEN, products};
-use crate::site::Site;
 
 /// Against raw SQL on as many products.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let site = Site::start(Options::default())?;
+    let site = bench.site(Options::default())?;
     let count = bench.scale.products;
     let lines: Vec<_> = products(&site, count, OPEN)?.into_iter().map(unit).collect();
     bench.say(format!("{count} products made"));

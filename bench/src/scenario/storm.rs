@@ -34,7 +34,7 @@ struct Storm {
 
 /// Against the rate of holds when nothing runs out.
 pub(super) fn run(bench: &Bench, report: &mut Report) -> Result<()> {
-    let (scale, site) = (&bench.scale, Site::start(releases::timed())?);
+    let (scale, site) = (&bench.scale, bench.site(releases::timed())?);
     let mut lines: Vec<Bytes> = products(&site, PRODUCTS + 1, OPEN)?.into_iter().map(unit).collect();
     let calm = lines.remove(0);
     let mut held = hold(&site, scale.in_flight, scale.warm_up, || calm.clone())?.done;

@@ -23,5 +23,5 @@ pub use config::{DatabaseConfig, SERVING};
 pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};
 pub use migrate::{await_schema, migrate};
-pub use transact::{DatabaseError, UnitOfWork, autocommit, transact};
+pub use transact::{DatabaseError, UnitOfWork, autocommit, transact, transact_unsynced};
 pub use watch::watch;

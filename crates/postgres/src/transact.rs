@@ -57,7 +57,19 @@ pub trait UnitOfWork: Sync {
 /// Those of `work`, and the database's. After an outage on commit the outcome is unknown.
 pub async fn transact<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
     let span = traces::span(pool, work.name());
-    again(&span, || in_transaction(pool, work)).instrument(span.clone()).await
+    again(&span, || in_transaction(pool, "begin", work)).instrument(span.clone()).await
+}
+
+/// As [`transact`], but does not wait until the commit is on disk, here and on a standby: a crash may undo it as a whole, for as
+/// long as the server takes to write it (`wal_writer_delay`, three times at most). For work that is found undone then, and that
+/// does no harm when it is done again.
+///
+/// # Errors
+/// As [`transact`].
+pub async fn transact_unsynced<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
+    const BEGIN: &str = "begin; set local synchronous_commit = off";
+    let span = traces::span(pool, work.name());
+    again(&span, || in_transaction(pool, BEGIN, work)).instrument(span.clone()).await
 }
 
 /// Does `work` that changes something with one statement only, which is a transaction by itself: saves the round trips of
@@ -97,10 +109,15 @@ where
     }
 }
 
-async fn in_transaction<W: UnitOfWork>(pool: &PgPool, work: &W) -> Result<W::Output, W::Error> {
+/// `begin`: one round trip that opens the transaction.
+async fn in_transaction<W: UnitOfWork>(
+    pool: &PgPool,
+    begin: &'static str,
+    work: &W,
+) -> Result<W::Output, W::Error> {
     let begun = AtomicBool::new(false);
     let mut lease = Lease { connection: pool.acquire().await?, begun: &begun };
-    let mut transaction = lease.connection.begin().await?;
+    let mut transaction = lease.connection.begin_with(begin).await?;
     begun.store(true, Ordering::Relaxed);
     match work.run(&mut transaction).await {
         Ok(value) => {

@@ -1,5 +1,7 @@
 //! The protobuf messages and gRPC services, generated from `proto/` at build time. Owns nothing else: no conversions.
 
+mod codec;
+
 /// Everything in `proto/` as an encoded `google.protobuf.FileDescriptorSet`, for reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

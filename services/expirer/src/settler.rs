@@ -15,6 +15,7 @@ use proto::{
     reservation::ResolveHoldsRequest,
 };
 use time::OffsetDateTime;
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::Instrument as _;
 
 use crate::{
@@ -29,6 +30,9 @@ use crate::{
 /// A chunk has up to 50 holds: so a batch has up to 5,000.
 const LIMITS: BatchLimits =
     BatchLimits { max_batch: 100, queue: 10_000, in_flight: 4, beside: 1, max_wait: Duration::MAX };
+/// From so many holds on, a call to a service takes turns with others as large: a storm keeps one session of each database busy,
+/// not four, and leaves the rest to those who come meanwhile.
+const LARGE: usize = 1_000;
 
 /// Holds to ask about.
 #[derive(Clone, Debug)]
@@ -70,7 +74,8 @@ impl Settler {
         metrics: Arc<Metrics>,
         review_grace: Duration,
     ) -> Self {
-        let calls = Calls { reservation, catalog, clock, metrics, review_grace, turn: Arc::default() };
+        let (turn, large) = (Arc::default(), Arc::default());
+        let calls = Calls { reservation, catalog, clock, metrics, review_grace, turn, large };
         Self {
             batches: Batcher::start("settle", LIMITS, move |asks: Vec<Ask>| {
                 let calls = calls.clone();
@@ -101,6 +106,19 @@ struct Calls {
     review_grace: Duration,
     /// Counts the batches.
     turn: Arc<AtomicUsize>,
+    large: Arc<Large>,
+}
+
+/// Turns of large calls, to each service one at a time.
+#[derive(Default)]
+struct Large {
+    resolve: Mutex<()>,
+    settle: Mutex<()>,
+}
+
+/// The turn of a call about so many holds.
+async fn turn(turns: &Mutex<()>, holds: usize) -> Option<MutexGuard<'_, ()>> {
+    if holds < LARGE { None } else { Some(turns.lock().await) }
 }
 
 impl Calls {
@@ -153,10 +171,17 @@ impl Calls {
     /// Both calls. What the second one did, when it fails, is unknown, and asked again it does no harm.
     async fn settle(&mut self, asked: &[Single]) -> Result<Vec<Option<NotDue>>, Failure> {
         let holds: Vec<(Path, &HoldKey)> = asked.iter().map(|single| (single.path, &single.key)).collect();
-        let decisions = self.resolve(&holds).await?;
+        let large = Arc::clone(&self.large);
+        let decisions = {
+            let _turn = turn(&large.resolve, holds.len()).await;
+            self.resolve(&holds).await?
+        };
         let answered = Instant::now();
         reach(Step::CarryResolved).await?;
-        let outcomes = self.carry_over(&holds, &decisions).await?;
+        let outcomes = {
+            let _turn = turn(&large.settle, holds.len()).await;
+            self.carry_over(&holds, &decisions).await?
+        };
         reach(Step::CarrySettled).await?;
         self.measure(&holds, &decisions, &outcomes);
 

@@ -30,13 +30,14 @@ use crate::{
 const REST: Duration = Duration::from_mins(5);
 
 impl Relay {
-    /// Does a unit of work in which a row may turn out to be such that reading it panics.
+    /// Does a unit of work in which a row may turn out to be such that reading it panics. What a crash undoes is found in the outbox
+    /// and done again, so nobody waits for the disk: customers' commits do, and would wait for these too.
     pub(super) async fn attempt<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
     where
         W: UnitOfWork<Error = DeliveryError>,
     {
         // Unwind safe: the transaction is rolled back as it is dropped, and nothing else is kept.
-        let attempt = AssertUnwindSafe(postgres::transact(&self.pool, work)).catch_unwind();
+        let attempt = AssertUnwindSafe(postgres::transact_unsynced(&self.pool, work)).catch_unwind();
         attempt.await.unwrap_or(Err(DeliveryError::Panicked))
     }
 
