@@ -109,15 +109,15 @@ where
     }
 }
 
-/// `begin`: one round trip that opens the transaction.
+/// `opening`: what opens the transaction, in one round trip.
 async fn in_transaction<W: UnitOfWork>(
     pool: &PgPool,
-    begin: &'static str,
+    opening: &'static str,
     work: &W,
 ) -> Result<W::Output, W::Error> {
     let begun = AtomicBool::new(false);
     let mut lease = Lease { connection: pool.acquire().await?, begun: &begun };
-    let mut transaction = lease.connection.begin_with(begin).await?;
+    let mut transaction = lease.connection.begin_with(opening).await?;
     begun.store(true, Ordering::Relaxed);
     match work.run(&mut transaction).await {
         Ok(value) => {
