@@ -56,7 +56,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// Whether it can be used, as far as that is known without connecting to anything.
+    /// Whether it can be used, as far as that is known without connecting to anything. Called before telemetry is set up: it
+    /// makes nothing that counts.
     ///
     /// # Errors
     /// What is wrong with it.

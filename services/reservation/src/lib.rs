@@ -216,7 +216,8 @@ pub async fn repair(
 }
 
 impl Config {
-    /// Whether it can be used, as far as that is known without connecting to anything.
+    /// Whether it can be used, as far as that is known without connecting to anything. Called before telemetry is set up: it
+    /// makes nothing that counts.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -225,8 +226,7 @@ impl Config {
         self.amqp.check()?;
         self.telemetry.check()?;
         server::check_urls(&self.catalog_url).context("read the catalog's URL")?;
-        server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")?;
-        rest::router(self.api(), &self.rest, Calls::default()).map(drop).context("set up REST")
+        server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")
     }
 
     /// What is offered over HTTP: nothing of what is internal. The page shows the catalog's API beside this one.

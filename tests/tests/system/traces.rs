@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use proto::reservation::{BookingState, CreateBookingRequest};
+use stack::Options;
 use system_tests::{
     Collector, Outcome, PATIENCE, Traced, World, customer, eventually, fresh_id, hasty, own, units,
 };
@@ -99,14 +100,31 @@ fn relay(spans: &[Traced], promised: &Traced) -> Result<(), String> {
     Ok(())
 }
 
-/// What brought the hold back, in a trace of its own.
+/// What brought the hold back, in a trace of its own. A question that came a moment too early, or was not answered, is asked
+/// again: one of them has it all.
 fn expiry(spans: &[Traced], promised: &Traced) -> Result<(), String> {
-    let process = one(spans, "the timer's end", |traced| {
+    let ends = |traced: &&Traced| {
         traced.is("expirer", SpanKind::Consumer, "process holds.due") && traced.follows(promised)
-    })?;
-    assert_message(process, "process", "holds.due");
-    assert_ne!(process.span.trace_id, promised.span.trace_id);
-    let batch = child(spans, process, ("expirer", SpanKind::Internal, "batch settle"))?;
+    };
+    let mut outcome = Err("the timer's end".to_owned());
+    for process in spans.iter().filter(ends) {
+        assert_message(process, "process", "holds.due");
+        assert_ne!(process.span.trace_id, promised.span.trace_id);
+        let is_batch = |traced: &&Traced| {
+            traced.is("expirer", SpanKind::Internal, "batch settle") && traced.is_child_of(process)
+        };
+        for batch in spans.iter().filter(is_batch) {
+            outcome = settlement(spans, batch);
+            if outcome.is_ok() {
+                return outcome;
+            }
+        }
+    }
+    outcome
+}
+
+/// A verdict, and what came of it in the catalog.
+fn settlement(spans: &[Traced], batch: &Traced) -> Result<(), String> {
     let settle = child(spans, batch, ("expirer", SpanKind::Internal, "job.settle"))?;
     let resolved = call(spans, settle, ("expirer", "reservation"), RESOLVE)?;
     work(spans, resolved, "reservation", "Change")?;
@@ -118,7 +136,9 @@ fn expiry(spans: &[Traced], promised: &Traced) -> Result<(), String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_trace_shows_a_hold_and_the_one_of_its_expiry_leads_back_to_it() -> Outcome {
     let (collector, url) = Collector::start().await;
-    let stack = own(hasty().env("HOLDFAST_OTLP_ENDPOINT", &url)).await;
+    // The sweep comes too late to be first.
+    let options = Options::default().env("HOLDFAST_REVIEW_GRACE_MS", "60000");
+    let stack = own(options.env("HOLDFAST_OTLP_ENDPOINT", &url)).await;
     let world = World::of(&stack);
     let meal = world.product(10, Duration::from_millis(900)).await;
     let booking_id = fresh_id();
