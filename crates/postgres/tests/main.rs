@@ -13,7 +13,10 @@ use std::{
     time::Duration,
 };
 
-use postgres::{DatabaseConfig, UnitOfWork, await_schema, boot, connect, migrate, transact, violates, watch};
+use postgres::{
+    DatabaseConfig, UnitOfWork, autocommit, await_schema, boot, connect, migrate, transact,
+    transact_unsynced, violates, watch,
+};
 use server::{Health, PartState, Snapshot};
 use sqlx::{
     ConnectOptions as _, PgConnection, PgPool,
@@ -151,6 +154,28 @@ async fn a_unit_of_work_that_is_left_at_any_moment_leaves_no_transaction_open(po
         count(&mut only.acquire().await.unwrap(), "a").await.unwrap();
         assert_eq!(values(&pool).await, [times + 1, 0]);
     }
+}
+
+/// Tells whether its commit waits for the disk.
+struct Durability;
+
+impl UnitOfWork for Durability {
+    type Output = String;
+    type Error = sqlx::Error;
+
+    async fn run(&self, connection: &mut PgConnection) -> sqlx::Result<String> {
+        sqlx::query_scalar("show synchronous_commit").fetch_one(connection).await
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_unit_of_work_that_is_not_synced_leaves_the_next_one_synced(pool: PgPool) {
+    let mut config = config(&pool.connect_options());
+    config.database_connections = 1;
+    let only = connect(&config, &CancellationToken::new()).await.unwrap();
+    assert_eq!(transact_unsynced(&only, &Durability).await.unwrap(), "off");
+    assert_eq!(transact(&only, &Durability).await.unwrap(), "on");
+    assert_eq!(autocommit(&only, &Durability).await.unwrap(), "on");
 }
 
 #[sqlx::test(migrations = false)]

@@ -204,7 +204,7 @@ pub async fn retry_parked(config: &Config, stop: &CancellationToken) -> anyhow::
 /// Makes the catalog, restored from an older backup, as the bookings say. Tells `leave` of each that it cannot help.
 ///
 /// # Errors
-/// The URL is malformed, the database or the catalog refuses or is away.
+/// The URL is malformed, the database or the catalog refuses or is away, or `stop` came first.
 pub async fn repair(
     config: &Config,
     stop: &CancellationToken,
@@ -212,7 +212,10 @@ pub async fn repair(
 ) -> anyhow::Result<repair::Report> {
     let pool = postgres::connect(&config.database, stop).await?;
     let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
-    repair::run(pool, catalog, config.policy(), leave).await
+    tokio::select! {
+        repaired = repair::run(pool, catalog, config.policy(), leave) => repaired,
+        () = stop.cancelled() => anyhow::bail!("told to stop"),
+    }
 }
 
 impl Config {

@@ -1,9 +1,10 @@
 //! The repair of a catalog that was restored from a backup older than the reservation database.
 //!
 //! The catalog lost holds and settlements; what should have become of them stands in the bookings, which alone decide. So
-//! for every booking: its verdict is made; a live one has its hold put back, at the prices that were agreed; the verdict, asked
-//! once more behind that, is carried over. Each step is one that the services take themselves and may be repeated: the
-//! repair may run while they do, may die anywhere, and is run again.
+//! first, for every booking: its verdict is made, and what it no longer has is released, by all of its attempts: others may have
+//! bought it since. Then, for every live one: its hold is put back, at the prices that were agreed; the verdict, asked once
+//! more behind that, is carried over. Each step is one that the services take themselves and may be repeated: the repair may
+//! run while they do, may die anywhere, and is run again.
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
@@ -35,6 +36,8 @@ use crate::{
 const PAGE: i64 = 500;
 /// The most lines of holds that are put back in one transaction.
 const LINES: usize = 1_000;
+/// The most verdicts in one call.
+const VERDICTS: usize = 1_000;
 /// The shortest and the longest time that a hold may be put back for, in ms.
 const TTL_MS: (i128, i128) = (100, 86_400_000);
 /// How long a catalog that is away or busy is waited for.
@@ -74,17 +77,29 @@ pub(crate) async fn run(
     leave: &mut dyn FnMut(Left),
 ) -> anyhow::Result<Report> {
     let mut repair = Repair { pool, catalog, policy, leave, report: Report::default() };
-    let mut from = Some(Uuid::nil());
-    while let Some(first) = from {
-        let page = bookings::list_from(&mut *repair.pool.acquire().await?, first, PAGE).await?;
-        let last = page.last().map(|seen| match seen {
-            Ok(seen) => seen.booking.id.get(),
-            Err(wrong) => wrong.booking_id,
-        });
-        repair.mend(page).await?;
-        from = last.and_then(|id| id.as_u128().checked_add(1)).map(Uuid::from_u128);
+    for pass in [Pass::Release, Pass::Restore] {
+        let mut from = Some(Uuid::nil());
+        while let Some(first) = from {
+            let page = bookings::list_from(&mut *repair.pool.acquire().await?, first, PAGE).await?;
+            let last = page.last().map(|seen| match seen {
+                Ok(seen) => seen.booking.id.get(),
+                Err(wrong) => wrong.booking_id,
+            });
+            match pass {
+                Pass::Release => repair.release(page).await?,
+                Pass::Restore => repair.mend(page).await?,
+            }
+            from = last.and_then(|id| id.as_u128().checked_add(1)).map(Uuid::from_u128);
+        }
     }
     Ok(repair.report)
+}
+
+/// All bookings are gone through twice: nothing is put back before everything is free that should be.
+#[derive(Clone, Copy)]
+enum Pass {
+    Release,
+    Restore,
 }
 
 struct Repair<'a> {
@@ -96,17 +111,29 @@ struct Repair<'a> {
 }
 
 impl Repair<'_> {
+    /// Releases what these bookings no longer have, and every attempt before their last: each of them ended with a release.
+    async fn release(&mut self, page: Vec<Result<Seen, Inconsistent>>) -> anyhow::Result<()> {
+        let bookings: Vec<Booking> = page.into_iter().filter_map(|seen| Some(seen.ok()?.booking)).collect();
+        let asked: Vec<Asked> = bookings.iter().filter_map(resolving).collect();
+        let over = self.resolve(&asked).await?.into_iter().filter_map(|(seen, verdict)| {
+            matches!(verdict, Verdict::Release { .. }).then(|| key(&seen.booking))
+        });
+        let earlier = bookings.iter().flat_map(|booking| {
+            let booking_id = booking.id.to_string();
+            (1..booking.attempt.get()).map(move |attempt| HoldKey { booking_id: booking_id.clone(), attempt })
+        });
+        let release = settle_hold::Verdict::Release(settle_hold::Release {});
+        let holds: Vec<SettleHold> =
+            earlier.chain(over).map(|key| SettleHold { key: Some(key), verdict: Some(release) }).collect();
+        self.settle(holds).await
+    }
+
     async fn mend(&mut self, page: Vec<Result<Seen, Inconsistent>>) -> anyhow::Result<()> {
         let mut asked = Vec::with_capacity(page.len());
         for seen in page {
             self.report.bookings += 1;
             match seen {
-                // It has no hold yet; a verdict on one would end its attempt.
-                Ok(Seen { booking: Booking { state: State::Initiated { .. }, .. }, .. }) => {}
-                Ok(Seen { booking, .. }) => {
-                    let command = Command::Resolve(booking.attempt);
-                    asked.push(Asked { booking_id: booking.id, command });
-                }
+                Ok(Seen { booking, .. }) => asked.extend(resolving(&booking)),
                 Err(Inconsistent { booking_id, what }) => self.left(booking_id, None, what.to_owned()),
             }
         }
@@ -121,7 +148,7 @@ impl Repair<'_> {
         }
         // What changed meanwhile may have told its verdict to a hold that was not back yet: so it is asked for again.
         let verdicts = self.resolve(&asked).await?;
-        self.settle(&verdicts).await
+        self.settle(verdicts.iter().filter_map(settlement).collect()).await
     }
 
     /// The verdicts on the holds of bookings, made now.
@@ -165,24 +192,14 @@ impl Repair<'_> {
     }
 
     /// Carries verdicts over; what is known, or not to be known, to the catalog changes nothing.
-    async fn settle(&mut self, verdicts: &[(Seen, Verdict)]) -> anyhow::Result<()> {
-        let settle = |(seen, verdict): &(Seen, Verdict)| {
-            let verdict = match verdict {
-                Verdict::Release { .. } => settle_hold::Verdict::Release(settle_hold::Release {}),
-                Verdict::Commit => settle_hold::Verdict::Commit(settle_hold::Commit {}),
-                Verdict::NotDue { .. } => return None,
-            };
-            Some(SettleHold { key: Some(key(&seen.booking)), verdict: Some(verdict) })
-        };
-        let holds: Vec<SettleHold> = verdicts.iter().filter_map(settle).collect();
-        if holds.is_empty() {
-            return Ok(());
+    async fn settle(&mut self, holds: Vec<SettleHold>) -> anyhow::Result<()> {
+        for part in holds.chunks(VERDICTS) {
+            let request = SettleHoldsRequest { holds: part.to_vec() };
+            let call = async || self.catalog.clone().settle_holds(request.clone()).await;
+            let response = insist(call).await.context("SettleHolds")?;
+            let settled = response.outcomes().filter(|outcome| *outcome == SettleOutcome::Settled).count();
+            self.report.settled += settled as u64;
         }
-        let request = SettleHoldsRequest { holds };
-        let call = async || self.catalog.clone().settle_holds(request.clone()).await;
-        let response = insist(call).await.context("SettleHolds")?;
-        let settled = response.outcomes().filter(|outcome| *outcome == SettleOutcome::Settled).count();
-        self.report.settled += settled as u64;
         Ok(())
     }
 
@@ -207,6 +224,22 @@ fn portions(live: &[Seen]) -> Vec<&[Seen]> {
         portions.push(&live[start..]);
     }
     portions
+}
+
+/// The question for the verdict on a booking's hold; none for a draft: it has no hold yet, and a verdict on one would end its attempt.
+fn resolving(booking: &Booking) -> Option<Asked> {
+    let is_draft = matches!(booking.state, State::Initiated { .. });
+    (!is_draft).then(|| Asked { booking_id: booking.id, command: Command::Resolve(booking.attempt) })
+}
+
+/// What to tell the catalog of a verdict, if anything.
+fn settlement((seen, verdict): &(Seen, Verdict)) -> Option<SettleHold> {
+    let verdict = match verdict {
+        Verdict::Release { .. } => settle_hold::Verdict::Release(settle_hold::Release {}),
+        Verdict::Commit => settle_hold::Verdict::Commit(settle_hold::Commit {}),
+        Verdict::NotDue { .. } => return None,
+    };
+    Some(SettleHold { key: Some(key(&seen.booking)), verdict: Some(verdict) })
 }
 
 fn key(booking: &Booking) -> HoldKey {

@@ -145,6 +145,32 @@ async fn a_catalog_that_was_restored_from_an_older_backup_is_repaired_from_the_b
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_gave_back_and_another_bought_since_the_backup_is_the_others_after_the_repair() -> Outcome {
+    let stack = own(hasty()).await;
+    let world = World::of(&stack);
+    let meal = world.product(2, LONG).await;
+    let flight = world.seat_map(&["1A"], LONG).await;
+    let alice = world.hold(&[seat(&flight, "1A"), units(&meal, 2)]).await?.booking_id;
+    let backup = block_in_place(|| Backup::take(&stack, Schema::Catalog));
+    world.cancel(&alice).await?;
+    world.assert_settles().await;
+    // All there is, and the backup says that Alice has it.
+    let bob = world.hold(&[seat(&flight, "1A"), units(&meal, 2)]).await?.booking_id;
+    world.pay(&bob).await?;
+    world.assert_settles().await;
+    let before = (world.stock(&meal).await, world.seat_states(&flight).await);
+
+    restore(&stack, &backup, Schema::Catalog);
+    let repaired = repair(&stack).await;
+    assert_eq!(repaired.status, Some(0), "{repaired:?}");
+    assert!(repaired.summary().contains("1 holds restored"), "{repaired:?}");
+    world.assert_settles().await;
+    assert_eq!((world.stock(&meal).await, world.seat_states(&flight).await), before);
+    stack.assert_sound();
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_repair_cannot_put_back_it_names_and_the_audit_names_the_same() -> Outcome {
     let stack = own(hasty()).await;
     let world = World::of(&stack);
