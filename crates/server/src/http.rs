@@ -86,6 +86,7 @@ async fn serve(listener: TcpListener, router: Router, max_connections: usize, st
             drop(place);
         });
         if is_spare {
+            spare.retain(|task| !task.is_finished());
             if spare.len() == SPARE_CONNECTIONS
                 && let Some(oldest) = spare.pop_front()
             {

@@ -24,12 +24,15 @@ const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Reads directives.
 pub(crate) fn parse(directives: &str) -> anyhow::Result<Targets> {
+    ensure!(!directives.trim().is_empty(), "there are no log directives");
     let mut all = QUIET.to_owned();
-    for directive in directives.split(',').map(str::trim) {
+    let lines = directives.lines().filter(|line| !line.trim().is_empty());
+    for directive in lines.flat_map(|line| line.split(',')).map(str::trim) {
         // What is no level would be taken for a target, of which everything is logged.
         let is_level = !directive.is_empty() && directive.parse::<LevelFilter>().is_ok();
+        let is_target = directive.contains('=') && !directive.contains(char::is_whitespace);
         ensure!(
-            is_level || directive.contains('='),
+            is_level || is_target,
             "{directive:?}, of the log directives, is neither a level nor target=level"
         );
         all.extend([",", directive]);
@@ -62,9 +65,11 @@ pub(crate) struct Directives {
 }
 
 impl Directives {
-    /// As the configuration has them. They follow its file, if it names one, for as long as the process lives.
+    /// As the configuration has them. They follow its file, if it names one, for as long as the process lives: what is wrong
+    /// there keeps no process from starting, and is told by who follows it.
     pub(crate) fn start(config: &TelemetryConfig) -> anyhow::Result<Self> {
-        let said = given(config)?;
+        let in_file = given(config).ok().filter(|said| parse(said).is_ok());
+        let said = in_file.unwrap_or_else(|| config.log.clone());
         let targets = Arc::new(RwLock::new(parse(&said)?));
         let directives = Self { targets, traced: config.otlp_endpoint.is_some() };
         if let Some(file) = config.log_directives_file.clone() {
@@ -146,6 +151,9 @@ mod tests {
         assert!(logs("debug,lapin=warn", "lapin::channel", Level::WARN));
         assert!(logs("warn,catalog=debug\n", "catalog::holds", Level::DEBUG));
         assert!(!logs("off", "catalog", Level::ERROR));
+        assert!(logs("info\n\ncatalog=debug\n", "catalog::holds", Level::DEBUG));
+        assert!(logs("info\ncatalog=debug", "reservation", Level::INFO));
+        assert!(parse("info catalog=debug").is_err() && parse(" \n").is_err());
     }
 
     #[test]

@@ -17,7 +17,14 @@ pub(crate) async fn watch(broker: Broker, depths: QueueDepths, stop: Cancellatio
     let mut queues = broker.depths();
     loop {
         let look = async {
-            broker.up().await;
+            tokio::select! {
+                biased;
+                () = broker.up() => {}
+                () = std::future::ready(()) => {
+                    depths.set(Vec::new());
+                    broker.up().await;
+                }
+            }
             queues.look().await
         };
         let looked = tokio::select! {

@@ -229,7 +229,7 @@ fn portions(live: &[Seen]) -> Vec<&[Seen]> {
 /// The question for the verdict on a booking's hold; none for a draft: it has no hold yet, and a verdict on one would end its attempt.
 fn resolving(booking: &Booking) -> Option<Asked> {
     let is_draft = matches!(booking.state, State::Initiated { .. });
-    (!is_draft).then(|| Asked { booking_id: booking.id, command: Command::Resolve(booking.attempt) })
+    (!is_draft).then_some(Asked { booking_id: booking.id, command: Command::Resolve(booking.attempt) })
 }
 
 /// What to tell the catalog of a verdict, if anything.

@@ -158,7 +158,7 @@ impl Relay {
     /// Delivers the oldest rows. Answers whether there may be more. `refusals`: how many passes before this one were refused
     /// in whole.
     async fn pass(&self, refusals: u32) -> Result<bool, DeliveryError> {
-        let Delivered { rows, bookings } = match self.deliver(self).await {
+        let Delivered { rows, bookings } = match self.attempt_unsynced(self).await {
             Err(error) if !error.is_outage() => return self.singly(refusals).await,
             attempt => attempt?,
         };

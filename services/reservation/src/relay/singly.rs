@@ -30,21 +30,25 @@ use crate::{
 const REST: Duration = Duration::from_mins(5);
 
 impl Relay {
-    /// Delivers. What a crash undoes is found in the outbox and delivered again, as it was: so nobody waits for the disk. Customers'
-    /// commits do, and would wait for these too.
-    pub(super) async fn deliver<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
+    /// Does a unit of work that delivers, in which a row may turn out to be such that reading it panics. What a crash undoes is
+    /// found in the outbox and delivered again, as it was: so nobody waits for the disk. Customers' commits do, and would wait
+    /// for these too.
+    pub(super) async fn attempt_unsynced<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
     where
         W: UnitOfWork<Error = DeliveryError>,
     {
-        caught(postgres::transact_unsynced(&self.pool, work)).await
+        // Unwind safe: the transaction is rolled back as it is dropped, and nothing else is kept.
+        let attempt = AssertUnwindSafe(postgres::transact_unsynced(&self.pool, work)).catch_unwind();
+        attempt.await.unwrap_or(Err(DeliveryError::Panicked))
     }
 
-    /// Changes rows, or puts them elsewhere.
-    async fn rearrange<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
+    /// As [`Self::attempt_unsynced`], for rows that are changed or put elsewhere: on disk once it is done.
+    async fn attempt<W>(&self, work: &W) -> Result<W::Output, DeliveryError>
     where
         W: UnitOfWork<Error = DeliveryError>,
     {
-        caught(postgres::transact(&self.pool, work)).await
+        let attempt = AssertUnwindSafe(postgres::transact(&self.pool, work)).catch_unwind();
+        attempt.await.unwrap_or(Err(DeliveryError::Panicked))
     }
 
     /// Delivers the oldest rows one by one, and puts aside what is at fault. Answers whether there may be more; an error, if
@@ -70,7 +74,7 @@ impl Relay {
     }
 
     async fn try_one(&self, outbox_id: i64, tried: &mut Tried) -> Result<(), DeliveryError> {
-        match self.deliver(&One { relay: self, outbox_id }).await {
+        match self.attempt_unsynced(&One { relay: self, outbox_id }).await {
             Ok(bookings) => {
                 self.metrics.delivered(bookings);
                 tried.delivered += bookings;
@@ -83,13 +87,13 @@ impl Relay {
 
     /// Splits a row, or parks it where there is nothing to split. Answers whether it is out of the way.
     async fn put_aside(&self, outbox_id: i64, failure: &str) -> Result<bool, DeliveryError> {
-        match self.rearrange(&Split { outbox_id }).await {
+        match self.attempt(&Split { outbox_id }).await {
             Ok(true) => return Ok(true),
             Err(error) if error.is_outage() => return Err(error),
             // Not even that can be done with it.
             Ok(false) | Err(_) => {}
         }
-        let bookings = self.rearrange(&Park { outbox_id, failure }).await?;
+        let bookings = self.attempt(&Park { outbox_id, failure }).await?;
         if let Some(bookings) = bookings {
             let kind = self.kind.as_str();
             tracing::error!(kind, outbox_id, bookings, failure, "a promise that is refused is parked");
@@ -120,12 +124,6 @@ impl Relay {
             }
         }
     }
-}
-
-/// A unit of work in which a row may turn out to be such that reading it panics.
-async fn caught<T>(work: impl Future<Output = Result<T, DeliveryError>>) -> Result<T, DeliveryError> {
-    // Unwind safe: the transaction is rolled back as it is dropped, and nothing else is kept.
-    AssertUnwindSafe(work).catch_unwind().await.unwrap_or(Err(DeliveryError::Panicked))
 }
 
 /// Delivers one row. Answers how many bookings it was about.
