@@ -30,8 +30,8 @@ use crate::{
 /// A chunk has up to 50 holds: so a batch has up to 5,000.
 const LIMITS: BatchLimits =
     BatchLimits { max_batch: 100, queue: 10_000, in_flight: 4, beside: 1, max_wait: Duration::MAX };
-/// From so many holds on, a call to a service takes turns with others as large: a storm keeps one session of each database busy,
-/// not four, and leaves the rest to those who come meanwhile.
+/// From so many holds on, a call to a service takes turns with others as large of this process: a storm keeps one session of each
+/// database busy, not four, and leaves the rest to those who come meanwhile.
 const LARGE: usize = 1_000;
 
 /// Holds to ask about.
