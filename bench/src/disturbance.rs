@@ -1,6 +1,6 @@
 //! What else the machine was busy with while something was measured: figures that were taken beside it mean little.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -76,9 +76,8 @@ impl Sample {
 /// # Errors
 /// There is no place for temporary files.
 pub fn sync_micros() -> Result<f64> {
-    let path = std::env::temp_dir().join(format!("holdfast-bench-{}", std::process::id()));
-    let mut file = File::create(&path).context("create a file")?;
-    fs::remove_file(&path).context("remove a file that is open")?;
+    // Scenarios may run beside each other in one process: the file has no name to share.
+    let mut file = tempfile::tempfile().context("create a file")?;
     let page = [0x5a; 8_192];
     file.write_all(&page)?;
     file.sync_all()?;

@@ -7,6 +7,9 @@ use crate::Lanes;
 
 /// Seconds between heartbeats where the URL names none: a dead peer is noticed within two.
 const HEARTBEAT_S: u16 = 10;
+/// The largest frame in bytes where the URL names none, in place of RabbitMQ's 128 KiB: lapin keeps two buffers of 32 frames for
+/// each connection, and a larger message is just sent in more of them.
+const FRAME_MAX_BYTES: u32 = 32 << 10;
 
 /// How to reach RabbitMQ, and which lanes it has.
 #[derive(clap::Args, Clone, Debug)]
@@ -62,6 +65,7 @@ impl AmqpConfig {
 fn parse(url: &str) -> Result<AMQPUri, ConfigError> {
     let mut uri: AMQPUri = url.parse().map_err(ConfigError)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
+    uri.query.frame_max.get_or_insert(FRAME_MAX_BYTES);
     Ok(uri)
 }
 
@@ -83,6 +87,7 @@ mod tests {
         let [uri] = &config.uris().unwrap()[..] else { panic!("there is one") };
         assert_eq!((uri.authority.port, uri.vhost.as_str()), (5672, "/"));
         assert_eq!(uri.query.heartbeat, Some(HEARTBEAT_S));
+        assert_eq!(uri.query.frame_max, Some(FRAME_MAX_BYTES));
         assert_eq!(config.hold_ttls_ms, [60_000, 600_000]);
     }
 
