@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{AmqpConfig, ConfigError, Deliveries, Depths, Error, Lanes, Publisher, topology};
 
-/// How long a connection, with its declarations, may take.
+/// How long a connection or a consumer, with the declarations, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a connection is looked at whose end may have gone unnoticed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -99,7 +99,8 @@ impl Broker {
 
     /// Starts to take messages from `queue`, of which at most `prefetch` are unacknowledged at any time.
     pub async fn consume(&self, queue: &str, prefetch: u16) -> Result<Deliveries, Error> {
-        Deliveries::start(self.channel().await?, queue, prefetch).await
+        let start = async { Deliveries::start(self.channel().await?, queue, prefetch).await };
+        timeout(CONNECT_TIMEOUT, start).await.unwrap_or(Err(Error::Timeout(CONNECT_TIMEOUT)))
     }
 
     /// Opens a channel. Everything is declared again first, so that what somebody deleted comes back.

@@ -8,10 +8,10 @@ use stack::{Options, PostgresPair};
 use system_tests::{Lag, Outcome, OwnStack, PATIENCE, Traffic, World, eventually, hasty, own, units, when};
 use tokio::task::block_in_place;
 
-/// How long timers may take when a node dies. A queue that dead-letters waits so long for the confirm of the queue behind it
-/// when that one has lost its leader meanwhile (`dead_letter_worker_publisher_confirm_timeout`, 3 minutes), and then sends
-/// again; the sweep, which is off here, would be sooner.
-const FAILOVER: Duration = Duration::from_mins(4);
+/// How long timers may take when a node dies. A queue that dead-letters waits for the confirm of the queue behind it when that
+/// one has lost its leader meanwhile (`dead_letter_worker_publisher_confirm_timeout`, 10 s here), and then sends again, perhaps
+/// more than once.
+const FAILOVER: Duration = Duration::from_mins(2);
 
 fn pair(stack: &OwnStack) -> &PostgresPair {
     stack.postgres_pair().expect("it is a cluster")

@@ -10,8 +10,12 @@ use anyhow::{Context, Result};
 use super::RabbitMq;
 use super::cluster::node_name;
 
-/// Moves messages from a lane to its dead-letter exchange in big steps, for expiry storms.
-const ADVANCED_CONFIG: &str = "[{rabbit, [{dead_letter_worker_consumer_prefetch, 512}]}].\n";
+/// Moves messages from a lane to its dead-letter exchange in big steps, for expiry storms, and sends again what is not confirmed
+/// within 10 s: without a word a lane waits for 3 minutes when the queue behind it loses its leader just then.
+const ADVANCED_CONFIG: &str = "[{rabbit, [
+    {dead_letter_worker_consumer_prefetch, 512},
+    {dead_letter_worker_publisher_confirm_timeout, 10000}
+]}].\n";
 
 /// Keeps Erlang's threads from spinning while idle: they would take the processor from everything else.
 const ERL_ARGS: &str = "-kernel inet_dist_use_interface {127,0,0,1} +sbwt none +sbwtdcpu none +sbwtdio none";
