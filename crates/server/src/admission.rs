@@ -9,6 +9,8 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
+use crate::services;
+
 /// Calls between the services that are handled at a time: each carries a batch, and there are few callers.
 const INTERNAL_CALLS: usize = 64;
 /// What is never refused.
@@ -41,7 +43,7 @@ impl Admission {
 
     /// Lets a call to this path in, or refuses it.
     pub(crate) fn admit(&self, path: &str) -> Result<Admitted, Status> {
-        let service = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+        let service = services::name(path);
         if service == HEALTH {
             return Ok(Admitted { _permit: None });
         }

@@ -10,21 +10,23 @@ use std::{
 };
 
 use ::http::Request;
-use axum::{Router, response::Response};
+use axum::response::Response;
 use tokio_util::task::TaskTracker;
 use tonic::body::Body;
-use tower::{Service, ServiceExt as _};
+use tower::Service;
+
+use crate::guard::Guard;
 
 /// Calls from within the process. UNAVAILABLE until the process serves, and from its drain on. Clones share the stack.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {
-    served: Arc<OnceLock<Router>>,
+    served: Arc<OnceLock<Guard>>,
     under_way: TaskTracker,
 }
 
 impl Calls {
     /// Opens them, once: to what the gRPC port serves.
-    pub(crate) fn open(&self, served: Router) {
+    pub(crate) fn open(&self, served: Guard) {
         let _ = self.served.set(served);
     }
 
@@ -46,8 +48,7 @@ impl Calls {
         if self.under_way.is_closed() {
             return api::unavailable().into_http();
         }
-        let Ok(response) = served.clone().oneshot(request).await;
-        response
+        served.answer(request).await.map(axum::body::Body::new)
     }
 }
 
@@ -68,44 +69,76 @@ impl Service<Request<Body>> for Calls {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::post;
-    use tokio::sync::oneshot;
+    use tokio::sync::watch;
+    use tonic::{Code, codegen::BoxFuture, server::NamedService};
 
     use super::*;
+    use crate::{Admission, Services};
 
-    const UNAVAILABLE: Option<&str> = Some("14");
+    /// A service that answers when it is told to.
+    #[derive(Clone)]
+    struct Test(watch::Receiver<bool>);
 
-    async fn status(calls: &Calls) -> Option<String> {
-        let request = Request::post("/test.Test/Call").body(Body::empty()).unwrap();
+    impl NamedService for Test {
+        const NAME: &'static str = "test.Test";
+    }
+
+    impl Service<Request<Body>> for Test {
+        type Response = ::http::Response<Body>;
+        type Error = Infallible;
+        type Future = BoxFuture<::http::Response<Body>, Infallible>;
+
+        fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, _: Request<Body>) -> Self::Future {
+            let mut told = self.0.clone();
+            Box::pin(async move {
+                told.wait_for(|told| *told).await.unwrap();
+                Ok(tonic::Status::ok("served").into_http())
+            })
+        }
+    }
+
+    /// Calls to a service that answers when this says so.
+    fn opened() -> (Calls, watch::Sender<bool>) {
+        let (calls, (tell, told)) = (Calls::default(), watch::channel(false));
+        calls.open(Guard::new(Services::new().add(Test(told)), Admission::new(1, &[])));
+        (calls, tell)
+    }
+
+    async fn status(calls: &Calls, path: &str) -> Code {
+        let request = Request::post(path).body(Body::empty()).unwrap();
         let response = calls.call(request).await;
-        response.headers().get("grpc-status").map(|code| code.to_str().unwrap().to_owned())
+        Code::from_bytes(response.headers()["grpc-status"].as_bytes())
     }
 
     #[tokio::test]
     async fn calls_are_refused_before_the_process_serves_and_once_it_drains() {
-        let calls = Calls::default();
-        assert_eq!(status(&calls).await.as_deref(), UNAVAILABLE);
-        calls.open(Router::new().route("/test.Test/Call", post(async || "served")));
-        assert_eq!(status(&calls).await, None);
+        assert_eq!(status(&Calls::default(), "/test.Test/Call").await, Code::Unavailable);
+        let (calls, tell) = opened();
+        tell.send(true).unwrap();
+        assert_eq!(status(&calls, "/test.Test/Call").await, Code::Ok);
         calls.close();
-        assert_eq!(status(&calls).await.as_deref(), UNAVAILABLE);
+        assert_eq!(status(&calls, "/test.Test/Call").await, Code::Unavailable);
         calls.finished().await;
     }
 
     #[tokio::test]
+    async fn a_service_that_is_not_there_is_unimplemented() {
+        let (calls, _tell) = opened();
+        for path in ["/test.Other/Call", "/", "//", "/test.Test.Test/Call"] {
+            assert_eq!(status(&calls, path).await, Code::Unimplemented, "{path}");
+        }
+    }
+
+    #[tokio::test]
     async fn a_drain_waits_for_the_calls_under_way() {
-        let (calls, (answer, told)) = (Calls::default(), oneshot::channel::<()>());
-        let told = Arc::new(tokio::sync::Mutex::new(Some(told)));
-        calls.open(Router::new().route(
-            "/test.Test/Call",
-            post(async move || {
-                told.lock().await.take().unwrap().await.unwrap();
-                "served"
-            }),
-        ));
+        let (calls, tell) = opened();
         let under_way = tokio::spawn({
             let calls = calls.clone();
-            async move { status(&calls).await }
+            async move { status(&calls, "/test.Test/Call").await }
         });
         while calls.under_way.is_empty() {
             tokio::task::yield_now().await;
@@ -117,8 +150,8 @@ mod tests {
         });
         tokio::task::yield_now().await;
         assert!(!finished.is_finished());
-        answer.send(()).unwrap();
+        tell.send(true).unwrap();
         finished.await.unwrap();
-        assert_eq!(under_way.await.unwrap(), None);
+        assert_eq!(under_way.await.unwrap(), Code::Ok);
     }
 }

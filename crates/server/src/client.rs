@@ -85,8 +85,8 @@ impl Service<Request<Body>> for Channel {
             let answer = timeout(limit, replicas.call(request)).await.unwrap_or_else(|_| Err(too_late()));
             match answer {
                 Ok(response) => {
-                    let response = response.map(|body| Body::new(body.map_err(lost)));
-                    Ok(trailers::watched(call, response, Body::new))
+                    let response = response.map(|body| body.map_err(lost));
+                    Ok(trailers::watched(call, response).map(Body::new))
                 }
                 Err(status) => {
                     call.coded(status.code());

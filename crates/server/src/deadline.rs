@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use ::http::{HeaderMap, HeaderValue};
-use axum::response::Response;
 use tokio::time::{Instant, timeout_at};
 use tonic::Status;
+
+use crate::guard::Response;
 
 /// The header in which a gRPC caller says how long it waits.
 pub(crate) const GRPC_TIMEOUT: &str = "grpc-timeout";

@@ -3,24 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use axum::{
-    extract::Request,
-    middleware::{self, Next},
-    response::Response,
-};
 use tokio::{net::TcpListener, time::sleep};
 use tokio_util::sync::CancellationToken;
-use tonic::{
-    service::Routes,
-    transport::{Server, server::TcpIncoming},
-};
+use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server as reflection;
-use tracing::Instrument as _;
 
 use crate::{
-    Admission, Calls, DRAIN_LIMIT, Health, deadline, health_service::HealthService, incoming, malformed,
-    observe::Call, panic,
+    Admission, Calls, DRAIN_LIMIT, Health, Services, guard::Guard, health_service::HealthService, incoming,
 };
 
 /// Connections at a time; one more is closed at once.
@@ -38,14 +28,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves until `stop`, then drains.
 pub(crate) async fn run(
     listener: TcpListener,
-    routes: Routes,
+    services: Services,
     health: Health,
     admission: Admission,
     calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let routes = complete(routes, &health, admission)?;
-    calls.open(routes.clone().into_axum_router());
+    let guard = Guard::new(complete(services, &health)?, admission);
+    calls.open(guard.clone());
     let incoming = TcpIncoming::from(listener)
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE_INTERVAL))
@@ -62,8 +52,7 @@ pub(crate) async fn run(
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming::limited(incoming, MAX_CONNECTIONS), draining);
+        .serve_with_incoming_shutdown(guard, incoming::limited(incoming, MAX_CONNECTIONS), draining);
     let limit = async {
         stop.cancelled().await;
         sleep(DRAIN_LIMIT).await;
@@ -80,16 +69,14 @@ pub(crate) async fn run(
     }
 }
 
-/// Adds reflection, v1 and v1alpha, and health; then puts every call, known or not, behind `guard`.
-fn complete(routes: Routes, health: &Health, admission: Admission) -> anyhow::Result<Routes> {
+/// Adds reflection, v1 and v1alpha, and health.
+fn complete(services: Services, health: &Health) -> anyhow::Result<Services> {
     let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
     let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
-    let routes = routes
-        .add_service(HealthServer::new(HealthService::new(health.clone())))
-        .add_service(reflection.context("read the descriptors")?)
-        .add_service(old_reflection.context("read the descriptors")?);
-    let guard = middleware::from_fn(move |request, next| guard(admission.clone(), request, next));
-    Ok(Routes::from(routes.into_axum_router().layer(guard)).prepare())
+    Ok(services
+        .add(HealthServer::new(HealthService::new(health.clone())))
+        .add(reflection.context("read the descriptors")?)
+        .add(old_reflection.context("read the descriptors")?))
 }
 
 /// What reflection knows: all of the API, of which it lists what this process serves.
@@ -101,18 +88,4 @@ fn described(health: &Health, reflection: &str) -> reflection::Builder<'static> 
         // google.rpc: so that clients can show the details of an error.
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET);
     services.fold(builder, reflection::Builder::with_service_name)
-}
-
-/// What every call passes.
-async fn guard(admission: Admission, request: Request, next: Next) -> Response {
-    let mut call = Call::begin(request.uri().path(), request.headers());
-    match admission.admit(request.uri().path()) {
-        Ok(admitted) => call.admitted(admitted),
-        Err(status) => return call.observe(status.into_http()),
-    }
-    let limit = deadline::limit(request.headers());
-    let answer = async { malformed::blame_caller(next.run(request).await) };
-    let handler = panic::caught(deadline::within(limit, answer));
-    let response = handler.instrument(call.span()).await;
-    call.observe(response)
 }

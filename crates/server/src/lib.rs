@@ -1,6 +1,6 @@
 //! Boot, serve, drain: what a Holdfast process does around its own work.
 //!
-//! Every gRPC call passes, from the outside in: the span and the metrics of the call (`observe`), the limit on calls in
+//! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the limit on calls in
 //! flight (`admission`), the end of a panic (`panic`), the deadline (`deadline`), the blame for what cannot be read
 //! (`malformed`). Calls that come from within the process (`calls`) pass the same. Every process also answers `/livez`, `/readyz`
 //! and `/metrics` over HTTP.
@@ -13,6 +13,7 @@ mod commands;
 mod deadline;
 mod directory;
 mod grpc;
+mod guard;
 mod health;
 mod health_service;
 mod healthcheck;
@@ -27,6 +28,7 @@ mod panic;
 mod reader;
 mod replica;
 mod replicas;
+mod services;
 mod share;
 mod terminate;
 mod trailers;
@@ -36,7 +38,6 @@ use std::time::Duration;
 use axum::Router;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
 
 pub use admission::Admission;
 pub use calls::Calls;
@@ -47,6 +48,7 @@ pub use directory::Lookup;
 pub use health::{Health, Part, PartState, Snapshot};
 pub use http::Crowded;
 pub use jobs::Jobs;
+pub use services::Services;
 pub use share::{Busy, Share, Turn};
 pub use terminate::on_terminate;
 
@@ -62,7 +64,7 @@ pub struct Endpoints {
     pub http: TcpListener,
 }
 
-/// Serves `routes`, with reflection and health beside them, until `stop`; then drains for at most 10 s, not ready. Opens
+/// Serves `services`, with reflection and health beside them, until `stop`; then drains for at most 10 s, not ready. Opens
 /// `calls` to all of it meanwhile.
 ///
 /// # Errors
@@ -70,13 +72,13 @@ pub struct Endpoints {
 /// drain ended.
 pub async fn serve(
     listener: TcpListener,
-    routes: Routes,
+    services: Services,
     health: Health,
     admission: Admission,
     calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    grpc::run(listener, routes, health, admission, calls, stop).await
+    grpc::run(listener, services, health, admission, calls, stop).await
 }
 
 /// Answers for health and metrics over HTTP until `stop`, and for whatever `more` has: to be started before anything else, and

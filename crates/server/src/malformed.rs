@@ -3,8 +3,9 @@
 //! tonic answers INTERNAL, which here means a defect of ours, for operators to look at. It is the caller's mistake.
 
 use ::http::HeaderValue;
-use axum::response::Response;
 use tonic::{Code, Status};
+
+use crate::guard::Response;
 
 const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
 

@@ -3,18 +3,18 @@
 use std::{slice, sync::LazyLock, time::Instant};
 
 use ::http::HeaderMap;
-use axum::{body::Body, response::Response};
 use opentelemetry::{
     KeyValue,
     metrics::{Histogram, UpDownCounter},
 };
-use tonic::Code;
+use tonic::{Code, body::Body};
 use tracing::{Span, field};
 
 use crate::{
     admission::Admitted,
+    guard::Response,
     methods,
-    trailers::{self, Coded},
+    trailers::{self, Coded, Watched},
 };
 
 struct Instruments {
@@ -32,6 +32,9 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| Instruments {
         .with_description("Calls being handled")
         .build(),
 });
+
+/// A response that is watched to its end.
+pub(crate) type Observed = ::http::Response<Watched<Body, Call>>;
 
 /// One call, from its arrival to the end of its response; a call that is given up counts as CANCELLED.
 pub(crate) struct Call {
@@ -74,8 +77,8 @@ impl Call {
     }
 
     /// Watches the response to its end, where its code stands.
-    pub(crate) fn observe(self, response: Response) -> Response {
-        trailers::watched(self, response, Body::new)
+    pub(crate) fn observe(self, response: Response) -> Observed {
+        trailers::watched(self, response)
     }
 }
 

@@ -2,8 +2,9 @@
 
 use std::panic::AssertUnwindSafe;
 
-use axum::response::Response;
 use futures::FutureExt as _;
+
+use crate::guard::Response;
 
 /// Answers INTERNAL with a fixed message if `handler` panics. What happened is logged by the panic hook (`telemetry`).
 pub(crate) async fn caught(handler: impl Future<Output = Response>) -> Response {

@@ -17,16 +17,15 @@ pub(crate) trait Coded {
 }
 
 /// Watches a response for `call`, to its end.
-pub(crate) fn watched<B, C, W>(mut call: C, response: Response<B>, wrap: W) -> Response<B>
-where
-    C: Coded,
-    W: FnOnce(Watched<B, C>) -> B,
-{
-    if let Some(code) = code(response.headers()) {
-        call.coded(code);
-        return response; // an error: headers are all there is
-    }
-    response.map(|body| wrap(Watched { body, call: Some(call) }))
+pub(crate) fn watched<B, C: Coded>(mut call: C, response: Response<B>) -> Response<Watched<B, C>> {
+    let call = match code(response.headers()) {
+        Some(code) => {
+            call.coded(code);
+            None // an error: headers are all there is
+        }
+        None => Some(call),
+    };
+    response.map(|body| Watched { body, call })
 }
 
 /// The code of a call, if these headers or trailers say it.

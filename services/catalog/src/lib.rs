@@ -19,10 +19,10 @@ use proto::catalog::{
     hold_service_server::HoldServiceServer,
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs};
+use server::{Admission, Calls, Endpoints, Health, Jobs, Services};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
-use tonic::{server::NamedService, service::Routes};
+use tonic::server::NamedService;
 
 use crate::rpc::{CatalogRpc, audit::AuditRpc, holds::HoldRpc};
 
@@ -141,12 +141,13 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     holds.supervise(&jobs, &background);
     let products_and_seats = CatalogRpc::new(pool.clone(), &health);
     products_and_seats.supervise(&jobs, &background);
-    let routes = Routes::new(CatalogServiceServer::new(products_and_seats))
-        .add_service(HoldServiceServer::new(holds))
-        .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
+    let services = Services::new()
+        .add(CatalogServiceServer::new(products_and_seats))
+        .add(HoldServiceServer::new(holds))
+        .add(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
-    let served = server::serve(endpoints.grpc, routes, health, admission, calls, stop).await;
+    let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

@@ -30,10 +30,10 @@ use proto::{
     },
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs, PartState};
+use server::{Admission, Calls, Endpoints, Health, Jobs, PartState, Services};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
-use tonic::{server::NamedService, service::Routes};
+use tonic::server::NamedService;
 
 use crate::{
     app::App,
@@ -169,12 +169,13 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let app = App::start(pool.clone(), catalog, config.policy(), draft_ttl, wake, health.clone());
     app.supervise(&jobs, &background);
     let bookings = BookingServiceServer::new(BookingRpc(app.clone()));
-    let routes = Routes::new(bookings.max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add_service(SettlementServiceServer::new(SettlementRpc(app.clone())))
-        .add_service(AuditServiceServer::new(AuditRpc::new(&pool)));
+    let services = Services::new()
+        .add(bookings.max_decoding_message_size(MAX_REQUEST_BYTES))
+        .add(SettlementServiceServer::new(SettlementRpc(app.clone())))
+        .add(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
-    let served = server::serve(endpoints.grpc, routes, health, admission, calls, stop).await;
+    let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
     app.creator.finish().await;
     background.cancel();
     let finished = jobs.finish().await;

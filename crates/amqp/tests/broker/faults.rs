@@ -53,10 +53,16 @@ async fn a_broker_that_stalls_is_not_waited_for_without_end() {
     publisher.publish(&due(1)).await.unwrap();
 
     node.freeze();
+    let consuming = tokio::spawn({
+        let broker = broker.clone();
+        async move { broker.consume(topology::DUE, 1).await.map(drop) }
+    });
     let asked = Instant::now();
     let failed = publisher.publish(&due(2)).await;
     assert!(matches!(failed, Err(Error::Timeout(_))), "{failed:?}");
     assert!(asked.elapsed() < Duration::from_secs(8));
+    let consumed = timeout(PATIENCE, consuming).await.expect("it is given up").unwrap();
+    assert!(matches!(consumed, Err(Error::Timeout(_))), "{consumed:?}");
     node.thaw();
     let again = async {
         while let Err(error) = publisher.publish(&due(2)).await {

@@ -1,18 +1,20 @@
 //! A running server with handlers that a test can steer, and how to call it.
 
 use std::{
+    convert::Infallible,
     future::pending,
     net::SocketAddr,
     sync::{
         Arc, LazyLock,
         atomic::{AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::{Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Admission, Calls, Channel, Health};
+use server::{Admission, Calls, Channel, Health, Services};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -21,7 +23,8 @@ use tokio::{
     task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
-use tonic::{Request, Status, service::Routes};
+use tonic::{Request, Status, body::Body, codegen::BoxFuture, server::NamedService};
+use tower::ServiceExt as _;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
@@ -73,8 +76,9 @@ pub(crate) async fn start_at(ip: &str) -> Running {
     let stop = CancellationToken::new();
     let (arrived, calls) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let answer = watch::Sender::new(false);
-    let routes = Routes::from(handlers(arrived.clone(), calls.clone(), answer.subscribe()));
-    let served = tokio::spawn(serve(grpc, http, routes, health.clone(), stop.clone()));
+    let handlers = handlers(arrived.clone(), calls.clone(), answer.subscribe());
+    let services = Services::new().add(Test(handlers.clone())).add(Internal(handlers));
+    let served = tokio::spawn(serve(grpc, http, services, health.clone(), stop.clone()));
     Running { health, stop, served, url, grpc: grpc_address, http: http_address, arrived, calls, answer }
 }
 
@@ -82,18 +86,48 @@ pub(crate) async fn start_at(ip: &str) -> Running {
 async fn serve(
     grpc: TcpListener,
     http: TcpListener,
-    routes: Routes,
+    services: Services,
     health: Health,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let drained = CancellationToken::new();
     let http = tokio::spawn(server::serve_http(http, health.clone(), None, drained.clone()));
     let admission = Admission::new(MAX_CALLS, &["test.Internal"]);
-    let served = server::serve(grpc, routes, health, admission, Calls::default(), stop).await;
+    let served = server::serve(grpc, services, health, admission, Calls::default(), stop).await;
     drained.cancel();
     http.await?;
     served
 }
+
+/// Services with handlers of a test, by their paths.
+macro_rules! service {
+    ($type:ident, $name:literal) => {
+        #[derive(Clone)]
+        struct $type(Router);
+
+        impl NamedService for $type {
+            const NAME: &'static str = $name;
+        }
+
+        impl tower::Service<http::Request<Body>> for $type {
+            type Response = http::Response<Body>;
+            type Error = Infallible;
+            type Future = BoxFuture<http::Response<Body>, Infallible>;
+
+            fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+                Poll::Ready(Ok(()))
+            }
+
+            fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+                let handlers = self.0.clone();
+                Box::pin(async move { Ok(handlers.oneshot(request).await?.map(Body::new)) })
+            }
+        }
+    };
+}
+
+service!(Test, "test.Test");
+service!(Internal, "test.Internal");
 
 fn handlers(arrived: Arc<Notify>, calls: Arc<AtomicUsize>, answer: watch::Receiver<bool>) -> Router {
     let waiting = async move || {
