@@ -104,7 +104,7 @@ mod tests {
     /// Calls to a service that answers when this says so.
     fn opened() -> (Calls, watch::Sender<bool>) {
         let (calls, (tell, told)) = (Calls::default(), watch::channel(false));
-        calls.open(Guard::new(Services::new().add(Test(told)), Admission::new(1, &[])));
+        calls.open(Guard::new(Services::new().with(Test(told)), Admission::new(1, &[])));
         (calls, tell)
     }
 

@@ -74,9 +74,9 @@ fn complete(services: Services, health: &Health) -> anyhow::Result<Services> {
     let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
     let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
     Ok(services
-        .add(HealthServer::new(HealthService::new(health.clone())))
-        .add(reflection.context("read the descriptors")?)
-        .add(old_reflection.context("read the descriptors")?))
+        .with(HealthServer::new(HealthService::new(health.clone())))
+        .with(reflection.context("read the descriptors")?)
+        .with(old_reflection.context("read the descriptors")?))
 }
 
 /// What reflection knows: all of the API, of which it lists what this process serves.

@@ -45,7 +45,7 @@ impl Services {
 
     /// And this one.
     #[must_use]
-    pub fn add<S>(mut self, service: S) -> Self
+    pub fn with<S>(mut self, service: S) -> Self
     where
         S: Service<
                 Request<Body>,

@@ -142,9 +142,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let products_and_seats = CatalogRpc::new(pool.clone(), &health);
     products_and_seats.supervise(&jobs, &background);
     let services = Services::new()
-        .add(CatalogServiceServer::new(products_and_seats))
-        .add(HoldServiceServer::new(holds))
-        .add(AuditServiceServer::new(AuditRpc::new(&pool)));
+        .with(CatalogServiceServer::new(products_and_seats))
+        .with(HoldServiceServer::new(holds))
+        .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
     let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;

@@ -170,9 +170,9 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     app.supervise(&jobs, &background);
     let bookings = BookingServiceServer::new(BookingRpc(app.clone()));
     let services = Services::new()
-        .add(bookings.max_decoding_message_size(MAX_REQUEST_BYTES))
-        .add(SettlementServiceServer::new(SettlementRpc(app.clone())))
-        .add(AuditServiceServer::new(AuditRpc::new(&pool)));
+        .with(bookings.max_decoding_message_size(MAX_REQUEST_BYTES))
+        .with(SettlementServiceServer::new(SettlementRpc(app.clone())))
+        .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal);
     let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;

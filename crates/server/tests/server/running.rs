@@ -24,10 +24,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Status, body::Body, codegen::BoxFuture, server::NamedService};
-use tower::ServiceExt as _;
 use tonic_health::pb::{
     HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
 };
+use tower::ServiceExt as _;
 
 pub(crate) const SERVICE: &str = "holdfast.catalog.v1.CatalogService";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -77,7 +77,7 @@ pub(crate) async fn start_at(ip: &str) -> Running {
     let (arrived, calls) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
     let answer = watch::Sender::new(false);
     let handlers = handlers(arrived.clone(), calls.clone(), answer.subscribe());
-    let services = Services::new().add(Test(handlers.clone())).add(Internal(handlers));
+    let services = Services::new().with(Test(handlers.clone())).with(Internal(handlers));
     let served = tokio::spawn(serve(grpc, http, services, health.clone(), stop.clone()));
     Running { health, stop, served, url, grpc: grpc_address, http: http_address, arrived, calls, answer }
 }
