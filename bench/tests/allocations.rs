@@ -27,8 +27,8 @@ const WARM_UP: u64 = 500;
 const COUNTED: u64 = 2_000;
 /// What getting ready may take, and placing them.
 const LIMIT: Duration = Duration::from_mins(2);
-/// Bounds for one hold. It took 83 and 22 kB; with the buffers of 8 KiB that tonic would use, 36 kB.
-const ALLOCATIONS: u64 = 100;
+/// Bounds for one hold. It took 67 and 22 kB; with the buffers of 8 KiB that tonic would use, 36 kB.
+const ALLOCATIONS: u64 = 80;
 const BYTES: u64 = 28_000;
 
 type Serving<'a> = Pin<&'a mut dyn Future<Output = Result<()>>>;
