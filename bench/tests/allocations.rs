@@ -91,7 +91,7 @@ fn a_hold_takes_few_allocations_and_no_large_ones() {
 
 async fn bind() -> Result<Endpoints> {
     let local = || TcpListener::bind(("127.0.0.1", 0));
-    Ok(Endpoints { grpc: local().await?, http: local().await? })
+    Ok(Endpoints { grpc: local().await?.into(), http: local().await?.into() })
 }
 
 /// Serves until `work` is done on a thread of its own.

@@ -31,7 +31,7 @@ impl Backup {
         let name = self.schema.name();
         let empty = || {
             stack.postgres().query("postgres", &format!("drop database \"{name}\""))?;
-            stack.postgres().create_database(name)
+            stack.postgres().prepare(self.schema)
         };
         empty().expect("the database can be replaced");
         let url = stack.database_url(self.schema);

@@ -1,6 +1,6 @@
 //! A stack as its clients see it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use proto::{
     catalog::{catalog_service_client::CatalogServiceClient, hold_service_client::HoldServiceClient},
@@ -8,11 +8,12 @@ use proto::{
         booking_service_client::BookingServiceClient, settlement_service_client::SettlementServiceClient,
     },
 };
+use server::CallsConfig;
 use sqlx::{Connection as _, PgConnection};
-use stack::{Schema, Service, ServiceKind, Stack};
+use stack::{Pki, Schema, Service, ServiceKind, Stack};
 use tonic::transport::{Channel, Endpoint};
 
-use crate::{PATIENCE, shared};
+use crate::{PATIENCE, secured_channel, shared};
 
 /// Clients of one stack. To be made inside the runtime of the test that uses them; clones share the connections.
 #[derive(Clone, Debug)]
@@ -27,6 +28,8 @@ pub struct World {
     pub settlement: SettlementServiceClient<Channel>,
     catalog_url: String,
     reservation_url: String,
+    /// How services are called.
+    calls: CallsConfig,
     catalog_database: String,
     reservation_database: String,
 }
@@ -64,7 +67,7 @@ impl World {
     /// The same stack through another reservation service.
     #[must_use]
     pub fn with_reservation(self, reservation: &Service) -> Self {
-        let channel = channel(&reservation.url());
+        let channel = channel(None, &reservation.url());
         Self {
             bookings: BookingServiceClient::new(channel.clone()),
             settlement: SettlementServiceClient::new(channel),
@@ -75,10 +78,12 @@ impl World {
 
     fn through(stack: &Stack, catalog: &Service, reservation: &Service) -> Self {
         let (catalog_url, reservation_url) = (catalog.url(), reservation.url());
-        let (catalog, reservation) = (channel(&catalog_url), channel(&reservation_url));
+        let pki = stack.pki().map(Arc::as_ref);
+        let (catalog, reservation) = (channel(pki, &catalog_url), channel(pki, &reservation_url));
         Self {
             catalog_url,
             reservation_url,
+            calls: CallsConfig { calls_ca_file: pki.map(Pki::ca), ..CallsConfig::default() },
             catalog: CatalogServiceClient::new(catalog.clone()),
             holds: HoldServiceClient::new(catalog),
             bookings: BookingServiceClient::new(reservation.clone()),
@@ -96,6 +101,7 @@ impl World {
         audit::Options {
             catalog_url: self.catalog_url.clone(),
             reservation_url: self.reservation_url.clone(),
+            calls: self.calls.clone(),
             clock_tolerance_ms: 0,
             second_look_ms: patience_ms,
             patience_ms,
@@ -115,7 +121,10 @@ impl World {
 }
 
 /// A connection that is made when it is used, and again when it was lost.
-fn channel(url: &str) -> Channel {
+fn channel(pki: Option<&Pki>, url: &str) -> Channel {
+    if let Some(pki) = pki {
+        return secured_channel(&pki.client(None).expect("the authority is there"), url);
+    }
     let endpoint = Endpoint::from_shared(url.to_owned()).expect("the stack's URLs are valid");
     let endpoint = endpoint.tcp_nodelay(true).connect_timeout(Duration::from_secs(2));
     // Longer than any service takes to answer, so that a service that does not fails the test.

@@ -3,7 +3,7 @@
 use lapin::uri::AMQPUri;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::Lanes;
+use crate::{Lanes, tls::AmqpTls};
 
 /// Seconds between heartbeats where the URL names none: a dead peer is noticed within two.
 const HEARTBEAT_S: u16 = 10;
@@ -24,6 +24,9 @@ pub struct AmqpConfig {
         value_name = "URL"
     )]
     pub amqp_url: SecretString,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: AmqpTls,
     /// The usual hold times in milliseconds: each gets a lane of its own. The same in reservation and expirer.
     #[arg(
         long,
@@ -36,10 +39,16 @@ pub struct AmqpConfig {
     pub hold_ttls_ms: Vec<u64>,
 }
 
-/// The URL of RabbitMQ is malformed. It is not shown, as it may hold a password.
+/// RabbitMQ cannot be looked for.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the URL of RabbitMQ is malformed: {0}")]
-pub struct ConfigError(String);
+pub enum ConfigError {
+    /// Its URL is malformed. It is not shown, as it may hold a password.
+    #[error("the URL of RabbitMQ is malformed: {0}")]
+    Url(String),
+    /// A file of certificates cannot be used.
+    #[error("the certificates for RabbitMQ: {0}")]
+    Certificates(String),
+}
 
 impl AmqpConfig {
     /// The lanes that this configuration asks for.
@@ -51,9 +60,10 @@ impl AmqpConfig {
     /// Whether RabbitMQ can be looked for, without connecting to it.
     ///
     /// # Errors
-    /// A URL is malformed.
+    /// A URL is malformed, or a file of certificates cannot be used.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.uris().map(drop)
+        self.uris()?;
+        self.tls.check()
     }
 
     /// The parsed URLs, one at least.
@@ -63,7 +73,7 @@ impl AmqpConfig {
 }
 
 fn parse(url: &str) -> Result<AMQPUri, ConfigError> {
-    let mut uri: AMQPUri = url.parse().map_err(ConfigError)?;
+    let mut uri: AMQPUri = url.parse().map_err(ConfigError::Url)?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
     uri.query.frame_max.get_or_insert(FRAME_MAX_BYTES);
     Ok(uri)

@@ -1,14 +1,14 @@
 //! One connection to RabbitMQ that is made again whenever it is lost, for ever; to a cluster, with the next of its nodes.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures::StreamExt as _;
-use lapin::{Channel, Connection, ConnectionProperties, Event, uri::AMQPUri};
-use tokio::{sync::watch, time::timeout};
+use lapin::{Channel, Connection, ConnectionProperties, Event, runtime::default_runtime, uri::AMQPUri};
+use tokio::{sync::watch, task::spawn_blocking, time::timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AmqpConfig, ConfigError, Deliveries, Depths, Error, Lanes, Publisher, topology};
+use crate::{AmqpConfig, AmqpTls, ConfigError, Deliveries, Depths, Error, Lanes, Publisher, topology};
 
 /// How long a connection or a consumer, with the declarations, may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -51,6 +51,7 @@ impl Broker {
         let supervisor = Supervisor {
             name: name.to_owned(),
             uris: config.uris()?,
+            tls: config.tls.clone(),
             lanes: Arc::clone(&lanes),
             state,
             connection,
@@ -133,6 +134,7 @@ struct Supervisor {
     name: String,
     /// Of the nodes, to be tried in turn.
     uris: Vec<AMQPUri>,
+    tls: AmqpTls,
     lanes: Arc<Lanes>,
     state: watch::Sender<LinkState>,
     connection: watch::Sender<Option<Arc<Connection>>>,
@@ -171,7 +173,11 @@ impl Supervisor {
 
     async fn connect(&self, uri: &AMQPUri) -> Result<Connection, Error> {
         let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let connection = Connection::connect_uri(uri.clone(), properties).await?;
+        let tls = self.tls.clone();
+        // Files may be slow. A panic there would be one of the runtime's.
+        let tls = spawn_blocking(move || tls.read()).await.map_err(io::Error::other)??;
+        let runtime = default_runtime()?;
+        let connection = Connection::connect_uri_with_config(uri.clone(), properties, tls, runtime).await?;
         let channel = connection.create_channel().await?;
         topology::declare(&channel, &self.lanes).await?;
         Ok(connection)

@@ -12,6 +12,7 @@ mod lanes;
 mod message;
 mod publisher;
 mod timer;
+mod tls;
 pub mod topology;
 mod traces;
 
@@ -24,3 +25,4 @@ pub use lanes::{LEAD, Lanes, Route};
 pub use message::{CloudEvent, Message};
 pub use publisher::Publisher;
 pub use timer::{MAX_TIMERS, Poison, Timer};
+pub use tls::AmqpTls;

@@ -21,6 +21,17 @@ pub struct DatabaseConfig {
         value_name = "URL"
     )]
     pub database_url: SecretString,
+    /// The database as `migrate` reaches it, as the role that owns it. With it, `migrate` gives the user of the database URL
+    /// what the service needs and nothing else. Without it, the database URL is used, and no right is given or taken.
+    #[arg(
+        long,
+        env = "HOLDFAST_MIGRATE_URL",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "URL"
+    )]
+    pub migrate_url: SecretString,
     /// How many connections to keep at most; one more watches the database's health.
     #[arg(
         long,
@@ -70,7 +81,20 @@ impl DatabaseConfig {
 
     /// How a migration connects.
     pub(crate) fn migrating(&self) -> anyhow::Result<Servers> {
-        Ok(self.servers()?.map(|options| options.options(MIGRATING)))
+        let url = if self.migrates_as_owner() { &self.migrate_url } else { &self.database_url };
+        Ok(servers(url)?.map(|options| options.options(MIGRATING)))
+    }
+
+    /// The role that the service connects as, where a migration is another's business.
+    pub(crate) fn service_role(&self) -> anyhow::Result<Option<String>> {
+        if !self.migrates_as_owner() {
+            return Ok(None);
+        }
+        Ok(Some(self.servers()?.get(0).get_username().to_owned()))
+    }
+
+    fn migrates_as_owner(&self) -> bool {
+        !self.migrate_url.expose_secret().is_empty()
     }
 
     /// Whether the database can be looked for, without connecting to it.
@@ -78,7 +102,8 @@ impl DatabaseConfig {
     /// # Errors
     /// The URL is missing or malformed.
     pub fn check(&self) -> anyhow::Result<()> {
-        self.servers().map(drop)
+        self.servers()?;
+        self.migrating().map(drop)
     }
 
     fn servers(&self) -> anyhow::Result<Servers> {
@@ -86,13 +111,17 @@ impl DatabaseConfig {
             !self.database_url.expose_secret().is_empty(),
             "there is no database URL: set --database-url or HOLDFAST_DATABASE_URL"
         );
-        Ok(Servers::parse(self.database_url.expose_secret())?.map(|options| {
-            if options.get_application_name().is_some() {
-                return options;
-            }
-            options.application_name(&program())
-        }))
+        servers(&self.database_url)
     }
+}
+
+fn servers(url: &SecretString) -> anyhow::Result<Servers> {
+    Ok(Servers::parse(url.expose_secret())?.map(|options| {
+        if options.get_application_name().is_some() {
+            return options;
+        }
+        options.application_name(&program())
+    }))
 }
 
 /// What this program is called, to be seen in `pg_stat_activity`.
@@ -107,7 +136,18 @@ mod tests {
     use super::*;
 
     fn config(url: &str) -> DatabaseConfig {
-        DatabaseConfig { database_url: url.into(), database_connections: 1 }
+        DatabaseConfig { database_url: url.into(), migrate_url: "".into(), database_connections: 1 }
+    }
+
+    #[test]
+    fn a_migration_connects_as_the_owner_where_one_is_named() {
+        let plain = config("postgres://catalog@db/catalog");
+        assert_eq!(plain.migrating().unwrap().get(0).get_username(), "catalog");
+        assert_eq!(plain.service_role().unwrap(), None);
+        let owned = DatabaseConfig { migrate_url: "postgres://owner@db/catalog".into(), ..plain };
+        assert_eq!(owned.migrating().unwrap().get(0).get_username(), "owner");
+        assert_eq!(owned.serving().unwrap().get(0).get_username(), "catalog");
+        assert_eq!(owned.service_role().unwrap().as_deref(), Some("catalog"));
     }
 
     #[test]

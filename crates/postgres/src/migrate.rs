@@ -13,6 +13,7 @@ use crate::{
     DatabaseConfig,
     connect::await_server,
     error::{code, is_outage},
+    rights::{self, Rights},
 };
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
@@ -21,22 +22,33 @@ const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
 const SCHEMA: &str = "schema";
 /// The table of migrations is not there: nothing was ever migrated.
 const UNDEFINED_TABLE: &str = "42P01";
+/// It is not this role's to read: a migration gives it that right.
+const NO_RIGHT: &str = "42501";
 
 /// Waits for the server and applies the migrations that are missing. Several at a time do no harm: one does the work. Migrations
 /// that are not known here are of a later release, and stay as they are: this one can be rolled back to.
+/// Where the configuration names an owner, the service's role is given its `rights`.
 ///
 /// # Errors
-/// The server refuses, a migration fails, or one that was applied is not the one that is known here.
-pub async fn migrate(migrator: &Migrator, config: &DatabaseConfig) -> anyhow::Result<()> {
+/// The server refuses, a migration fails, the service's role is missing, or one that was applied is not the one that is known here.
+pub async fn migrate(migrator: &Migrator, rights: Rights, config: &DatabaseConfig) -> anyhow::Result<()> {
+    let role = config.service_role()?;
     let (_, mut connection) = await_server(&config.migrating()?, &CancellationToken::new()).await?;
     failpoint::reach(Step::MigrateConnected).await?;
     let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
     migrator.set_ignore_missing(true);
+    // First, for what is about to be made; last, for what was made.
+    if let Some(role) = &role {
+        rights::give(&mut connection, role, rights).await?;
+    }
     // One by one: whoever comes after one that died goes on where it was.
     for migration in migrator.iter() {
         let applied = migrator.run_to(migration.version, &mut connection).await;
         applied.with_context(|| format!("apply migration {}", migration.version))?;
         failpoint::reach(Step::MigrateApplied).await?;
+    }
+    if let Some(role) = &role {
+        rights::give(&mut connection, role, rights).await?;
     }
     let version = migrator.iter().map(|migration| migration.version).max();
     tracing::info!(version, "the schema is up to date");
@@ -87,7 +99,7 @@ async fn applied(pool: &PgPool) -> sqlx::Result<Vec<i64>> {
     match versions.fetch_all(pool).await {
         Ok(versions) => Ok(versions),
         Err(error) if is_outage(&error) => Ok(Vec::new()),
-        Err(error) if code(&error).as_deref() == Some(UNDEFINED_TABLE) => Ok(Vec::new()),
+        Err(error) if matches!(code(&error).as_deref(), Some(UNDEFINED_TABLE | NO_RIGHT)) => Ok(Vec::new()),
         Err(error) => Err(error),
     }
 }

@@ -141,6 +141,8 @@ fn take_target(query: &str) -> (Option<&str>, String) {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::{ConnectOptions as _, postgres::PgSslMode};
+
     use super::*;
 
     fn addresses(url: &str) -> Vec<String> {
@@ -165,6 +167,18 @@ mod tests {
         for options in servers.each {
             assert_eq!((options.get_username(), options.get_database()), ("me", Some("books")));
             assert_eq!(options.get_application_name(), Some("x"));
+        }
+    }
+
+    #[test]
+    fn how_a_session_is_secured_holds_for_every_host() {
+        let url =
+            "postgres://me@h1,h2/books?sslmode=verify-full&sslrootcert=/ca.pem&target_session_attrs=primary";
+        let servers = Servers::parse(url).unwrap();
+        assert_eq!(servers.each.len(), 2);
+        for options in servers.each {
+            assert!(matches!(options.get_ssl_mode(), PgSslMode::VerifyFull));
+            assert!(options.to_url_lossy().as_str().contains("sslrootcert="));
         }
     }
 

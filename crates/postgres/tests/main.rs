@@ -35,7 +35,11 @@ static MIGRATOR: Migrator = sqlx::migrate!("../../migrations/catalog");
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn config(options: &PgConnectOptions) -> DatabaseConfig {
-    DatabaseConfig { database_url: options.to_url_lossy().to_string().into(), database_connections: 2 }
+    DatabaseConfig {
+        database_url: options.to_url_lossy().to_string().into(),
+        migrate_url: "".into(),
+        database_connections: 2,
+    }
 }
 
 /// A server that nobody listens for.
@@ -207,21 +211,21 @@ async fn a_service_waits_for_the_schema_and_says_what_is_missing(pool: PgPool) {
         PartState::Up => false,
     };
     timeout(PATIENCE, health.subscribe().wait_for(missing)).await.unwrap().unwrap();
-    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    migrate(&MIGRATOR, &[], &config(&pool.connect_options())).await.unwrap();
     timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
     assert!(health.is_ready());
-    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap(); // a repeat changes nothing
+    migrate(&MIGRATOR, &[], &config(&pool.connect_options())).await.unwrap(); // a repeat changes nothing
 }
 
 /// What is rolled back to, or not rolled out yet, works on the schema of the next release.
 #[sqlx::test(migrations = false)]
 async fn a_schema_of_a_later_release_is_welcome(pool: PgPool) {
     let (stop, health) = (CancellationToken::new(), Health::new(&[]).require("schema"));
-    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    migrate(&MIGRATOR, &[], &config(&pool.connect_options())).await.unwrap();
     let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
                  values (9999, 'of a later release', true, '', 0)";
     sqlx::query(later).execute(&pool).await.unwrap();
-    migrate(&MIGRATOR, &config(&pool.connect_options())).await.unwrap();
+    migrate(&MIGRATOR, &[], &config(&pool.connect_options())).await.unwrap();
     await_schema(&MIGRATOR, &pool, &health, &stop).await.unwrap();
     assert!(health.is_ready());
 }

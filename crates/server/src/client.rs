@@ -10,6 +10,7 @@ use std::{
 };
 
 use ::http::{Request, Response};
+use anyhow::ensure;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tonic::{Status, TimeoutExpired, body::Body, transport};
@@ -17,6 +18,7 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
+    Dialer,
     deadline::{self, GRPC_TIMEOUT},
     directory::{self, Lookup},
     outgoing::Outgoing,
@@ -40,12 +42,24 @@ pub struct Channel {
 /// Makes a channel to `urls` (`http://127.0.0.1:50051`), one or several parted by commas. Every address that the host of one of
 /// them has is a replica of one service, and they get calls in turn. Names are looked up again and again: new replicas are
 /// found, and gone ones dropped. It connects when it is first used, and again whenever it must: the service need not be there
-/// yet. Call it inside the runtime.
+/// yet. Call it inside the runtime. In plain text: see [`Dialer`] for `https`.
 ///
 /// # Errors
-/// One of `urls` is not a URL.
+/// One of `urls` is not a URL, or is of `https`.
 pub fn channel(urls: &str, timeout: Duration) -> anyhow::Result<Channel> {
     channel_by(urls, timeout, directory::of_the_system())
+}
+
+/// The same, over connections that `dialer` makes.
+pub(crate) fn channel_over(
+    urls: &str,
+    timeout: Duration,
+    lookup: Lookup,
+    dialer: &Dialer,
+) -> anyhow::Result<Channel> {
+    let secured = any_https(urls);
+    ensure!(!secured || dialer.is_secured(), "an https:// URL needs HOLDFAST_CALLS_CA_FILE");
+    Ok(Channel { replicas: directory::replicas(urls, lookup, dialer)?, timeout })
 }
 
 /// The same, with names that are looked up by `lookup`.
@@ -53,7 +67,12 @@ pub fn channel(urls: &str, timeout: Duration) -> anyhow::Result<Channel> {
 /// # Errors
 /// One of `urls` is not a URL.
 pub fn channel_by(urls: &str, timeout: Duration, lookup: Lookup) -> anyhow::Result<Channel> {
-    Ok(Channel { replicas: directory::replicas(urls, lookup)?, timeout })
+    channel_over(urls, timeout, lookup, &Dialer::default())
+}
+
+/// Whether one of these is of `https`.
+pub(crate) fn any_https(urls: &str) -> bool {
+    urls.split(',').filter_map(|url| Url::parse(url.trim()).ok()).any(|url| url.is_https())
 }
 
 /// Whether a channel can be made to `urls`, without making one.

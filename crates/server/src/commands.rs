@@ -10,7 +10,7 @@ use std::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use telemetry::Build;
 
-use crate::healthcheck::healthcheck;
+use crate::{TlsConfig, healthcheck::healthcheck};
 
 /// The commands of every service.
 #[derive(clap::Subcommand, Clone, Copy, Debug)]
@@ -34,7 +34,8 @@ pub enum Command {
 }
 
 impl Command {
-    /// Carries it out, unless it is to serve. Answers whether it did. `http_listen` and `check` are the configuration's.
+    /// Carries it out, unless it is to serve. Answers whether it did. `http_listen`, `tls` and `check` are the
+    /// configuration's.
     ///
     /// # Errors
     /// The configuration cannot be used; or the service is not ready, or does not answer.
@@ -43,6 +44,7 @@ impl Command {
         build: &Build,
         settings: &Settings,
         http_listen: SocketAddr,
+        tls: &TlsConfig,
         check: impl FnOnce() -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         match self {
@@ -51,7 +53,9 @@ impl Command {
                 check()?;
                 print!("{settings}");
             }
-            Self::Healthcheck { live } => println!("{}", healthcheck(http_listen, live).await?),
+            Self::Healthcheck { live } => {
+                println!("{}", healthcheck(http_listen, tls.is_on(), live).await?);
+            }
             Self::Version => println!("{build}"),
         }
         Ok(true)

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use crate::{
+    Dialer,
     replica::{Host, Replica, Url},
     replicas::Replicas,
 };
@@ -36,16 +37,16 @@ pub(crate) fn of_the_system() -> Lookup {
 }
 
 /// The replicas behind `urls`, parted by commas. Their names are looked up until the replicas are dropped.
-pub(crate) fn replicas(urls: &str, lookup: Lookup) -> anyhow::Result<Arc<Replicas>> {
+pub(crate) fn replicas(urls: &str, lookup: Lookup, dialer: &Dialer) -> anyhow::Result<Arc<Replicas>> {
     let urls = urls.split(',').map(|url| Url::parse(url.trim())).collect::<anyhow::Result<Vec<_>>>()?;
     let missed = Arc::new(Notify::new());
     let replicas = Arc::new(Replicas::new(Arc::clone(&missed)));
     let names = urls.iter().filter(|url| matches!(url.host(), Host::Name(..))).count();
     let entries: Vec<_> = urls.into_iter().map(Entry::new).collect();
     if names == 0 {
-        publish(&replicas, &entries)?;
+        publish(&replicas, &entries, dialer)?;
     } else {
-        tokio::spawn(follow(Arc::downgrade(&replicas), entries, lookup, missed));
+        tokio::spawn(follow(Arc::downgrade(&replicas), entries, lookup, dialer.clone(), missed));
     }
     Ok(replicas)
 }
@@ -92,12 +93,18 @@ fn nothing() -> io::Error {
 }
 
 /// Looks up until nobody has the replicas any more.
-async fn follow(replicas: Weak<Replicas>, mut entries: Vec<Entry>, lookup: Lookup, missed: Arc<Notify>) {
+async fn follow(
+    replicas: Weak<Replicas>,
+    mut entries: Vec<Entry>,
+    lookup: Lookup,
+    dialer: Dialer,
+    missed: Arc<Notify>,
+) {
     loop {
         let begun = Instant::now();
         join_all(entries.iter_mut().map(|entry| entry.look_up(&lookup))).await;
         let Some(replicas) = replicas.upgrade() else { return };
-        if let Err(error) = publish(&replicas, &entries) {
+        if let Err(error) = publish(&replicas, &entries, &dialer) {
             tracing::error!(error = format!("{error:#}"), "the addresses of a service make no sense");
         }
         drop(replicas);
@@ -113,7 +120,7 @@ async fn follow(replicas: Weak<Replicas>, mut entries: Vec<Entry>, lookup: Looku
 }
 
 /// Makes what was found known. Replicas that are there already keep their connections.
-fn publish(replicas: &Replicas, entries: &[Entry]) -> anyhow::Result<()> {
+fn publish(replicas: &Replicas, entries: &[Entry], dialer: &Dialer) -> anyhow::Result<()> {
     let known = replicas.known();
     let mut now = Vec::new();
     for entry in entries {
@@ -121,7 +128,7 @@ fn publish(replicas: &Replicas, entries: &[Entry]) -> anyhow::Result<()> {
             let same = known.iter().find(|replica| replica.is(&entry.url, address));
             now.push(match same {
                 Some(replica) => Arc::clone(replica),
-                None => Arc::new(Replica::new(entry.url.clone(), address)?),
+                None => Arc::new(Replica::new(entry.url.clone(), address, dialer)?),
             });
         }
     }
@@ -152,7 +159,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn names_are_looked_up_at_a_steady_pace_and_no_longer_than_somebody_calls() {
         let (lookup, asked) = counted(&["127.0.0.1"]);
-        let replicas = replicas("http://catalog:1", lookup).unwrap();
+        let replicas = replicas("http://catalog:1", lookup, &Dialer::default()).unwrap();
         sleep(INTERVAL * 3 + PACE).await;
         assert_eq!(asked.load(Ordering::Relaxed), 4);
         drop(replicas);
@@ -166,7 +173,9 @@ mod tests {
         let missed = Arc::new(Notify::new());
         let replicas = Arc::new(Replicas::new(Arc::clone(&missed)));
         let entries = vec![Entry::new(Url::parse("http://catalog:1").unwrap())];
-        tokio::spawn(follow(Arc::downgrade(&replicas), entries, lookup, Arc::clone(&missed)));
+        let follow =
+            follow(Arc::downgrade(&replicas), entries, lookup, Dialer::default(), Arc::clone(&missed));
+        tokio::spawn(follow);
         let end = Instant::now() + PACE * 3 + PACE / 2;
         while Instant::now() < end {
             missed.notify_one();
@@ -178,7 +187,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn every_address_is_one_replica_and_keeps_its_connection() {
         let (lookup, _) = counted(&["127.0.0.2", "127.0.0.1", "127.0.0.2"]);
-        let replicas = replicas("http://127.0.0.9:1, http://catalog:1", lookup).unwrap();
+        let replicas = replicas("http://127.0.0.9:1, http://catalog:1", lookup, &Dialer::default()).unwrap();
         sleep(PACE).await;
         let first = replicas.known();
         assert_eq!(first.len(), 3);
@@ -191,7 +200,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn addresses_are_not_looked_up() {
         let (lookup, asked) = counted(&["127.0.0.1"]);
-        let replicas = replicas("http://127.0.0.1:1,http://[::1]:1", lookup).unwrap();
+        let replicas = replicas("http://127.0.0.1:1,http://[::1]:1", lookup, &Dialer::default()).unwrap();
         assert_eq!(replicas.known().len(), 2);
         sleep(INTERVAL * 2).await;
         assert_eq!(asked.load(Ordering::Relaxed), 0);

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::{net::TcpListener, time::sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Server, server::TcpIncoming};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server as reflection;
 
 use crate::{
-    Admission, Calls, DRAIN_LIMIT, Health, Services, guard::Guard, health_service::HealthService, incoming,
+    Admission, Calls, DRAIN_LIMIT, Health, Listener, Services, guard::Guard, health_service::HealthService,
+    incoming, tls,
 };
 
 /// Connections at a time; one more is closed at once.
@@ -27,7 +28,7 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves until `stop`, then drains.
 pub(crate) async fn run(
-    listener: TcpListener,
+    listener: Listener,
     services: Services,
     health: Health,
     admission: Admission,
@@ -36,10 +37,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let guard = Guard::new(complete(services, &health)?, admission);
     calls.open(guard.clone());
-    let incoming = TcpIncoming::from(listener)
+    let incoming = TcpIncoming::from(listener.tcp)
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE_INTERVAL))
         .with_keepalive_interval(Some(KEEPALIVE_TIMEOUT));
+    let incoming = tls::secured(incoming, listener.acceptor);
     let draining = async {
         stop.cancelled().await;
         health.drain();

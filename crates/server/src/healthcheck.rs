@@ -7,10 +7,12 @@ use std::{
 
 use anyhow::{Context as _, bail, ensure};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::tls;
 
 /// How long it may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -18,14 +20,18 @@ const LIMIT: Duration = Duration::from_secs(3);
 const MAX_ANSWER_BYTES: u64 = 64 << 10;
 
 /// Asks the service that listens for HTTP on this address, whichever of the machine's it is, whether it is ready; or, `live`, only
-/// whether it runs. Answers what it says.
+/// whether it runs. `secured`: it speaks TLS there. Answers what it says.
 ///
 /// # Errors
 /// It is not, or does not answer in time.
-pub(crate) async fn healthcheck(http_listen: SocketAddr, live: bool) -> anyhow::Result<String> {
+pub(crate) async fn healthcheck(
+    http_listen: SocketAddr,
+    secured: bool,
+    live: bool,
+) -> anyhow::Result<String> {
     let address = SocketAddr::new(reachable(http_listen.ip()), http_listen.port());
     let path = if live { "/livez" } else { "/readyz" };
-    let answer = timeout(LIMIT, ask(address, path))
+    let answer = timeout(LIMIT, ask(address, secured, path))
         .await
         .with_context(|| format!("{address} did not answer within {} s", LIMIT.as_secs()))?
         .with_context(|| format!("{address} does not answer"))?;
@@ -44,8 +50,19 @@ fn reachable(ip: IpAddr) -> IpAddr {
     }
 }
 
-async fn ask(address: SocketAddr, path: &str) -> anyhow::Result<String> {
-    let mut stream = TcpStream::connect(address).await?;
+async fn ask(address: SocketAddr, secured: bool, path: &str) -> anyhow::Result<String> {
+    let stream = TcpStream::connect(address).await?;
+    if secured {
+        return talk(tls::unverified(address, stream).await?, address, path).await;
+    }
+    talk(stream, address, path).await
+}
+
+async fn talk(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    address: SocketAddr,
+    path: &str,
+) -> anyhow::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();

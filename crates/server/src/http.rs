@@ -1,6 +1,6 @@
 //! Health and metrics over HTTP, `/livez`, `/readyz`, `/metrics`, beside what else a service has there.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use ::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::{
@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::{Stream, StreamExt as _, stream};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{Health, PartState, Snapshot, reader::Reader};
+use crate::{Health, Listener, PartState, Snapshot, reader::Reader, tls};
 
 /// Connections at a time that may call whatever there is.
 const MAX_CONNECTIONS: usize = 1_024;
@@ -47,12 +48,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Crowded;
 
 /// Serves until `stop`.
-pub(crate) async fn run(
-    listener: TcpListener,
-    health: Health,
-    more: Option<Router>,
-    stop: CancellationToken,
-) {
+pub(crate) async fn run(listener: Listener, health: Health, more: Option<Router>, stop: CancellationToken) {
     serve(listener, router(health, more), MAX_CONNECTIONS, stop).await;
 }
 
@@ -66,14 +62,14 @@ fn router(health: Health, more: Option<Router>) -> Router {
         .merge(more.unwrap_or_default())
 }
 
-async fn serve(listener: TcpListener, router: Router, max_connections: usize, stop: CancellationToken) {
+async fn serve(listener: Listener, router: Router, max_connections: usize, stop: CancellationToken) {
     let (places, open) = (Arc::new(Semaphore::new(max_connections)), GracefulShutdown::new());
     let crowded = router.clone().layer(Extension(Crowded));
     let (all, one) = (server(HEAD_LIMIT, true), server(SPARE_HEAD_LIMIT, false));
     let mut spare: VecDeque<AbortHandle> = VecDeque::new();
-    while let Some(stream) = stop.run_until_cancelled(accept(&listener)).await {
-        // An answer is written in one go: it is not to wait for more.
-        let _ = stream.set_nodelay(true);
+    let mut incoming = Box::pin(tls::secured(Box::pin(accepted(listener.tcp)), listener.acceptor));
+    while let Some(Some(stream)) = stop.run_until_cancelled(incoming.next()).await {
+        let Ok(stream) = stream else { continue };
         let place = Arc::clone(&places).try_acquire_owned().ok();
         let (server, router) = if place.is_some() { (&all, &router) } else { (&one, &crowded) };
         let service = TowerToHyperService::new(router.clone());
@@ -95,7 +91,7 @@ async fn serve(listener: TcpListener, router: Router, max_connections: usize, st
             spare.push_back(task.abort_handle());
         }
     }
-    drop(listener);
+    drop(incoming);
     let _ = timeout(CLOSE_LIMIT, open.shutdown()).await;
 }
 
@@ -111,10 +107,19 @@ fn server(head_limit: Duration, keep_alive: bool) -> Builder<TokioExecutor> {
     server
 }
 
+/// What connects, for ever.
+fn accepted(listener: TcpListener) -> impl Stream<Item = io::Result<TcpStream>> {
+    stream::unfold(listener, async |listener| Some((Ok(accept(&listener).await), listener)))
+}
+
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, _)) => {
+                // An answer is written in one go: it is not to wait for more.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
             Err(error) => {
                 tracing::debug!(%error, "a connection that could not be accepted");
                 sleep(PAUSE).await;
@@ -185,7 +190,7 @@ mod tests {
         };
         let orders = Router::new().route("/orders", get(orders));
         let router = router(Health::new(&[]), Some(orders));
-        tokio::spawn(serve(listener, router, 2, CancellationToken::new()));
+        tokio::spawn(serve(listener.into(), router, 2, CancellationToken::new()));
         address
     }
 

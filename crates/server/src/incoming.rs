@@ -10,13 +10,17 @@ use std::{
 use futures::{Stream, StreamExt as _, future};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore},
 };
-use tonic::transport::server::{Connected, TcpConnectInfo, TcpIncoming};
+use tonic::transport::server::Connected;
+
+use crate::tls::{Peer, Transport};
 
 /// Passes on as many connections at a time.
-pub(crate) fn limited(incoming: TcpIncoming, max_connections: usize) -> impl Stream<Item = io::Result<Held>> {
+pub(crate) fn limited(
+    incoming: impl Stream<Item = io::Result<Transport>>,
+    max_connections: usize,
+) -> impl Stream<Item = io::Result<Held>> {
     let places = Arc::new(Semaphore::new(max_connections));
     incoming.filter_map(move |stream| {
         let held = stream.map(|stream| {
@@ -33,15 +37,15 @@ pub(crate) fn limited(incoming: TcpIncoming, max_connections: usize) -> impl Str
 /// A connection with its place among the others.
 #[derive(Debug)]
 pub(crate) struct Held {
-    stream: TcpStream,
+    stream: Transport,
     _place: OwnedSemaphorePermit,
 }
 
 impl Connected for Held {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.stream.peer()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the limit on calls in
 //! flight (`admission`), the end of a panic (`panic`), the deadline (`deadline`), the blame for what cannot be read
 //! (`malformed`). Calls that come from within the process (`calls`) pass the same. Every process also answers `/livez`, `/readyz`
-//! and `/metrics` over HTTP.
+//! and `/metrics` over HTTP. Both ports, and calls to other services, speak TLS where there are certificates (`tls`).
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
 mod admission;
@@ -20,6 +20,7 @@ mod healthcheck;
 mod http;
 mod incoming;
 mod jobs;
+mod listener;
 mod malformed;
 mod methods;
 mod observe;
@@ -31,12 +32,12 @@ mod replicas;
 mod services;
 mod share;
 mod terminate;
+mod tls;
 mod trailers;
 
 use std::time::Duration;
 
 use axum::Router;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use admission::Admission;
@@ -48,21 +49,14 @@ pub use directory::Lookup;
 pub use health::{Health, Part, PartState, Snapshot};
 pub use http::Crowded;
 pub use jobs::Jobs;
+pub use listener::{Endpoints, Listener};
 pub use services::Services;
 pub use share::{Busy, Share, Turn};
 pub use terminate::on_terminate;
+pub use tls::{CallsConfig, Dialer, Peer, PeerCertificate, TlsConfig};
 
 /// How long calls in flight are waited for once the process is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
-
-/// Where a service listens: bound already, so that tests may use port 0.
-#[derive(Debug)]
-pub struct Endpoints {
-    /// For gRPC.
-    pub grpc: TcpListener,
-    /// For health and metrics, and for what else there is, over HTTP.
-    pub http: TcpListener,
-}
 
 /// Serves `services`, with reflection and health beside them, until `stop`; then drains for at most 10 s, not ready. Opens
 /// `calls` to all of it meanwhile.
@@ -71,23 +65,23 @@ pub struct Endpoints {
 /// The reflection data is unreadable, the accepting of connections failed for good, or calls were still in flight when the
 /// drain ended.
 pub async fn serve(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     services: Services,
     health: Health,
     admission: Admission,
     calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    grpc::run(listener, services, health, admission, calls, stop).await
+    grpc::run(listener.into(), services, health, admission, calls, stop).await
 }
 
 /// Answers for health and metrics over HTTP until `stop`, and for whatever `more` has: to be started before anything else, and
 /// stopped last.
 pub async fn serve_http(
-    listener: TcpListener,
+    listener: impl Into<Listener>,
     health: Health,
     more: Option<Router>,
     stop: CancellationToken,
 ) {
-    http::run(listener, health, more, stop).await;
+    http::run(listener.into(), health, more, stop).await;
 }

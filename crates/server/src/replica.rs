@@ -16,6 +16,8 @@ use tonic::{
 use tower::ServiceExt as _;
 use tracing::{Span, field};
 
+use crate::Dialer;
+
 /// How long a replica that could not be reached is passed over, while there are others.
 const PASSED_OVER: Duration = Duration::from_secs(1);
 
@@ -60,6 +62,11 @@ impl Url {
         Ok(Self { scheme: scheme.clone(), host, port, uri })
     }
 
+    /// Whether connections to it are secured.
+    pub(crate) fn is_https(&self) -> bool {
+        self.scheme == Scheme::HTTPS
+    }
+
     pub(crate) fn host(&self) -> Host<'_> {
         match self.host.parse::<IpAddr>() {
             Ok(address) => Host::Address(SocketAddr::new(address, self.port)),
@@ -78,15 +85,15 @@ pub(crate) struct Replica {
 }
 
 impl Replica {
-    /// What `url` leads to at `address`. Connects when it is first called.
-    pub(crate) fn new(url: Url, address: SocketAddr) -> anyhow::Result<Self> {
+    /// What `url` leads to at `address`. `dialer` connects when it is first called.
+    pub(crate) fn new(url: Url, address: SocketAddr, dialer: &Dialer) -> anyhow::Result<Self> {
         let uri = Uri::builder()
-            .scheme(url.scheme.clone())
+            .scheme(Scheme::HTTP) // whether it is secured is the dialer's business
             .authority(address.to_string())
             .path_and_query("/")
             .build()
             .with_context(|| format!("make a URL of {address}"))?;
-        let channel = Endpoint::from(uri)
+        let endpoint = Endpoint::from(uri)
             .origin(url.uri.clone()) // calls carry the name that was asked for
             .connect_timeout(CONNECT_TIMEOUT)
             .tcp_nodelay(true)
@@ -95,8 +102,8 @@ impl Replica {
             .keep_alive_timeout(KEEPALIVE_TIMEOUT)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .connect_lazy();
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
+        let channel = dialer.dial(&endpoint, url.is_https(), &url.host, address)?;
         Ok(Self { url, address, channel, passed_over_until: Mutex::default() })
     }
 

@@ -2,9 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use rustls::ClientConfig;
+
+use crate::secured::secure;
 
 /// An answer.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,10 +21,23 @@ pub struct Answer {
 
 /// Gets a path from a server, within 2 seconds.
 pub fn get(server: SocketAddr, path: &str) -> Result<Answer> {
+    ask(connect(server)?, server, path)
+}
+
+/// Gets a path from a server that speaks TLS, within 2 seconds for each step.
+pub(crate) fn get_secured(config: &Arc<ClientConfig>, server: SocketAddr, path: &str) -> Result<Answer> {
+    ask(secure(config, connect(server)?)?, server, path)
+}
+
+fn connect(server: SocketAddr) -> Result<TcpStream> {
     let limit = Duration::from_secs(2);
-    let mut stream = TcpStream::connect_timeout(&server, limit).context("connect")?;
+    let stream = TcpStream::connect_timeout(&server, limit).context("connect")?;
     stream.set_read_timeout(Some(limit))?;
     stream.set_write_timeout(Some(limit))?;
+    Ok(stream)
+}
+
+fn ask(mut stream: impl Read + Write, server: SocketAddr, path: &str) -> Result<Answer> {
     write!(stream, "GET {path} HTTP/1.0\r\nHost: {server}\r\nConnection: close\r\n\r\n").context("ask")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).context("read the answer")?;

@@ -24,12 +24,14 @@ pub mod http;
 mod links;
 pub mod log;
 mod options;
+mod pki;
 pub mod port;
 mod postgres;
 mod process;
 mod prometheus;
 pub mod proxy;
 mod rabbitmq;
+mod secured;
 mod servers;
 mod service;
 mod stack;
@@ -39,6 +41,7 @@ pub use binary::binary;
 pub use home::Home;
 pub use links::{CLIENTS, Link};
 pub use options::{Options, Ports};
+pub use pki::{Certificate, Pki};
 pub use postgres::{
     CATALOG_MIGRATOR, Postgres, PostgresOptions, PostgresPair, RESERVATION_MIGRATOR, Schema, Shutdown,
     postgres_program,

@@ -24,6 +24,7 @@ pub struct Ports {
 
 /// How to run a stack. The default: one of each on free ports, in a folder that goes with it.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Options {
     /// A folder that stays; none: one for the time being.
     pub home: Option<PathBuf>,
@@ -31,6 +32,9 @@ pub struct Options {
     pub durable: bool,
     /// Whether PostgreSQL has a synchronous standby, and RabbitMQ is a cluster of three nodes. In a folder for the time being.
     pub cluster: bool,
+    /// Whether everybody speaks TLS alone, with certificates made for the stack, and the services know each other by theirs. Not
+    /// of a cluster, and in a folder for the time being.
+    pub tls: bool,
     /// The ports of the first replicas.
     pub ports: Ports,
     /// How many catalog processes. The other services call them in turn.
@@ -56,6 +60,7 @@ impl Default for Options {
             home: None,
             durable: false,
             cluster: false,
+            tls: false,
             ports: Ports::default(),
             catalogs: 1,
             reservations: 1,

@@ -3,6 +3,8 @@
 mod database;
 mod install;
 mod pair;
+mod roles;
+mod secured;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -19,6 +21,7 @@ use self::install::Install;
 pub use self::install::postgres_program;
 pub use self::pair::PostgresPair;
 use crate::home::Home;
+use crate::pki::Pki;
 use crate::process::{Process, ProcessId};
 use crate::{log, port, process, wait};
 
@@ -36,6 +39,8 @@ pub struct PostgresOptions {
     pub durable: bool,
     /// Further settings, as in postgresql.conf.
     pub settings: Vec<(String, String)>,
+    /// Whether it speaks TLS alone, with these certificates, and knows roles by theirs.
+    pub tls: Option<Arc<Pki>>,
 }
 
 /// How to stop it.
@@ -139,16 +144,24 @@ impl Postgres {
         self.port
     }
 
-    /// The URL of one of its databases. Any user is trusted; `postgres` may do everything.
+    /// The URL of one of its databases. Any user is trusted, or known by a certificate; `postgres` may do everything.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
+        self.url_as("postgres", database)
+    }
+
+    /// The same for another user.
+    #[must_use]
+    pub fn url_as(&self, user: &str, database: &str) -> String {
+        let parameters = self.url_parameters(user);
+        format!("postgres://{user}@127.0.0.1:{}/{database}{parameters}", self.port)
     }
 
     /// Starts it again on the same port, stopping it first where it runs, and waits until it is ready.
     pub fn restart(&self) -> Result<()> {
         self.stop(Shutdown::Fast);
         self.clear_lock()?;
+        self.write_certificates()?;
         let log = self.log()?;
         let process = Process::spawn(self.server_command(), &log)?;
         self.home.watch(&process, Signal::QUIT)?;
@@ -230,6 +243,7 @@ impl Postgres {
         if !self.options.durable {
             settings.extend([("fsync", "off".to_owned()), ("full_page_writes", "off".to_owned())]);
         }
+        settings.extend(self.tls_settings());
         if let Some(port) = *self.upstream() {
             let primary =
                 format!("host=127.0.0.1 port={port} user=postgres application_name={}", pair::STANDBY);

@@ -16,7 +16,9 @@ use rustix::process::Signal;
 
 use self::epmd::Epmd;
 use crate::home::Home;
+use crate::pki::Pki;
 use crate::process::{Process, ProcessId};
+use crate::secured::secure;
 use crate::{log, port, wait};
 
 /// How long it may take until it is ready, recovery included.
@@ -29,14 +31,24 @@ const CLUSTER_TRIES: usize = 5;
 /// How long it may take to stop before it is killed.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 
+/// The first byte of the answer to a greeting in AMQP 0-9-1.
+fn first_byte(mut stream: impl Read + Write) -> Result<u8> {
+    stream.write_all(b"AMQP\x00\x00\x09\x01")?;
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    Ok(byte[0])
+}
+
 /// Where Debian and RabbitMQ's own packages keep the script. The one in /usr/sbin is a wrapper for the system's node.
 const SCRIPTS: [&str; 2] = ["/usr/lib/rabbitmq/bin/rabbitmq-server", "/opt/rabbitmq/sbin/rabbitmq-server"];
 
 /// How to run it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RabbitMqOptions {
     /// The AMQP port; none: any that is free.
     pub port: Option<u16>,
+    /// Whether it speaks TLS alone, with these certificates, and takes none but their clients.
+    pub tls: Option<Arc<Pki>>,
 }
 
 /// A private node. It ends with its [`Home`].
@@ -50,6 +62,7 @@ pub struct RabbitMq {
     epmd: Arc<Epmd>,
     /// The AMQP ports of all nodes of its cluster, which are in their names too; none: it is alone.
     members: Vec<u16>,
+    tls: Option<Arc<Pki>>,
     process: Mutex<Option<Process>>,
 }
 
@@ -68,7 +81,7 @@ impl RabbitMq {
 
     /// Starts one that keeps its data in `home`, and waits until it is ready.
     pub fn start(home: &Arc<Home>, options: RabbitMqOptions) -> Result<Self> {
-        let mut node = Self::at(home, "rabbitmq".to_owned())?;
+        let mut node = Self { tls: options.tls, ..Self::at(home, "rabbitmq".to_owned())? };
         for attempt in 1.. {
             let amqp = options.port.map_or_else(port::free, Ok)?;
             node.ports = Ports { amqp, distribution: port::free()? };
@@ -94,6 +107,7 @@ impl RabbitMq {
             ports: Ports { amqp: port::free()?, distribution: port::free()? },
             epmd: Arc::new(Epmd::new()?),
             members: Vec::new(),
+            tls: None,
             process: Mutex::default(),
         })
     }
@@ -113,7 +127,8 @@ impl RabbitMq {
     /// Its AMQP URL. The user is `guest`, who may come from this machine only.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("amqp://127.0.0.1:{}", self.ports.amqp)
+        let scheme = if self.tls.is_some() { "amqps" } else { "amqp" };
+        format!("{scheme}://127.0.0.1:{}", self.ports.amqp)
     }
 
     /// Starts it again on the same ports, stopping it first where it runs, and waits until it is ready.
@@ -228,15 +243,15 @@ impl RabbitMq {
 
     /// Whether it answers as an AMQP 0-9-1 server: the listener opens last, when the node is up.
     fn is_ready(&self) -> bool {
-        let greet = || -> std::io::Result<u8> {
+        let greet = || -> Result<u8> {
             // It looks up the name of its host first, which on a busy machine takes seconds: asking again would only add to it.
             let limit = Duration::from_secs(20);
-            let mut stream = TcpStream::connect_timeout(&port::loopback(self.ports.amqp), limit)?;
+            let stream = TcpStream::connect_timeout(&port::loopback(self.ports.amqp), limit)?;
             stream.set_read_timeout(Some(limit))?;
-            stream.write_all(b"AMQP\x00\x00\x09\x01")?;
-            let mut frame_type = [0];
-            stream.read_exact(&mut frame_type)?;
-            Ok(frame_type[0])
+            match &self.tls {
+                Some(pki) => first_byte(secure(&pki.client(Some(&pki.files(&self.name)))?, stream)?),
+                None => first_byte(stream),
+            }
         };
         // 1: a METHOD frame, Connection.Start
         greet().is_ok_and(|frame_type| frame_type == 1)

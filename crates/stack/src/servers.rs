@@ -7,6 +7,7 @@ use anyhow::{Result, anyhow, ensure};
 
 use crate::home::Home;
 use crate::options::Options;
+use crate::pki::Pki;
 use crate::postgres::{Postgres, PostgresOptions, PostgresPair, Schema};
 use crate::rabbitmq::{RabbitMq, RabbitMqOptions};
 use crate::stack::Steps;
@@ -30,7 +31,13 @@ enum Database {
 
 impl Servers {
     /// Starts all of them at the same time.
-    pub(crate) fn start(home: &Arc<Home>, options: &Options, step: Steps) -> Result<Self> {
+    pub(crate) fn start(
+        home: &Arc<Home>,
+        options: &Options,
+        pki: Option<&Arc<Pki>>,
+        step: Steps,
+    ) -> Result<Self> {
+        ensure!(!(options.cluster && options.tls), "a cluster has no certificates");
         ensure!(
             !options.cluster || home.is_temporary(),
             "a cluster is not kept: its folder must be temporary"
@@ -39,13 +46,14 @@ impl Servers {
             port: options.ports.postgres,
             durable: options.durable,
             settings: options.postgres.clone(),
+            tls: pki.cloned(),
         };
         let port = options.ports.amqp;
         let start_nodes = || {
             if options.cluster {
                 return RabbitMq::cluster(home, NODES);
             }
-            Ok(vec![RabbitMq::start(home, RabbitMqOptions { port })?])
+            Ok(vec![RabbitMq::start(home, RabbitMqOptions { port, tls: pki.cloned() })?])
         };
         let start_database = || {
             if options.cluster {
@@ -82,9 +90,18 @@ impl Servers {
 
     /// What a service is told of its database.
     pub(crate) fn database_url(&self, schema: Schema) -> String {
+        self.url_as(schema.role(), schema)
+    }
+
+    /// What its migration is told besides.
+    pub(crate) fn migrate_url(&self, schema: Schema) -> String {
+        self.url_as(schema.owner(), schema)
+    }
+
+    fn url_as(&self, user: &str, schema: Schema) -> String {
         match &self.database {
-            Database::Single(server) => server.url(schema.name()),
-            Database::Pair(pair) => pair.url(schema.name()),
+            Database::Single(server) => server.url_as(user, schema.name()),
+            Database::Pair(pair) => pair.url_as(user, schema.name()),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
+use rustls::ClientConfig;
 
 use crate::home::Home;
 use crate::process::{Process, ProcessId};
@@ -69,6 +70,8 @@ pub struct ServiceOptions {
     pub http_port: Option<u16>,
     /// Environment variables: its configuration.
     pub env: Vec<(String, String)>,
+    /// Whom to trust where it speaks TLS.
+    pub tls: Option<Arc<ClientConfig>>,
 }
 
 /// A service that runs, or did. It ends with its [`Home`].
@@ -123,7 +126,7 @@ impl Service {
     /// The URL of its gRPC port. The expirer has none: nothing listens there.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.grpc_port)
+        format!("{}://127.0.0.1:{}", self.scheme(), self.grpc_port)
     }
 
     /// Its gRPC port.
@@ -135,12 +138,20 @@ impl Service {
     /// The URL of its HTTP port: health and metrics.
     #[must_use]
     pub fn http_url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http_port)
+        format!("{}://127.0.0.1:{}", self.scheme(), self.http_port)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.options.tls.is_some() { "https" } else { "http" }
     }
 
     /// Asks its HTTP port, blocking for 2 seconds at most.
     pub fn get(&self, path: &str) -> Result<http::Answer> {
-        http::get(port::loopback(self.http_port), path)
+        let address = port::loopback(self.http_port);
+        match &self.options.tls {
+            Some(config) => http::get_secured(config, address, path),
+            None => http::get(address, path),
+        }
     }
 
     /// Starts it again on the same ports, stopping it first where it runs, and waits until it is ready.

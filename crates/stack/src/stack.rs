@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use rustls::ClientConfig;
 
 use crate::home::Home;
 use crate::links::{CLIENTS, Link};
 use crate::log;
 use crate::options::{Options, Ports};
+use crate::pki::Pki;
 use crate::port;
 use crate::postgres::{Postgres, PostgresPair, Schema};
 use crate::rabbitmq::RabbitMq;
@@ -22,6 +24,7 @@ use crate::service::{Service, ServiceKind, ServiceOptions};
 #[derive(Debug)]
 pub struct Stack {
     home: Arc<Home>,
+    pki: Option<Arc<Pki>>,
     servers: Servers,
     services: Vec<Service>,
     env: Vec<(String, String)>,
@@ -37,10 +40,15 @@ impl Stack {
             None => Home::temporary("stack")?,
         };
         let step = Steps(options.progress);
-        let servers = Servers::start(&home, &options, step)?;
+        let pki = if options.tls { Some(Arc::new(Pki::new(&home.dir().join("tls"))?)) } else { None };
+        ensure!(pki.is_none() || home.is_temporary(), "a stack with certificates is not kept");
+        let servers = Servers::start(&home, &options, pki.as_ref(), step)?;
         let Options { env, proxied, .. } = options;
         let (services, links) = (Vec::new(), Vec::new());
-        let mut stack = Self { home, servers, services, env, proxied, links };
+        let mut stack = Self { home, pki, servers, services, env, proxied, links };
+        if let Some(pki) = &stack.pki {
+            ServiceKind::ALL.iter().try_for_each(|kind| pki.issue(kind.name(), &[]).map(drop))?;
+        }
         step.take("databases migrated", || stack.migrate())?;
         let Ports { catalog, reservation, catalog_http, reservation_http, expirer_http, .. } = options.ports;
         let wanted = [
@@ -55,7 +63,8 @@ impl Stack {
                     let only_first = |port: Option<u16>| port.filter(|_| replica == 0);
                     let (grpc_port, http_port) = (only_first(grpc_port), only_first(http_port));
                     let env = stack.wire(kind, replica)?;
-                    let options = ServiceOptions { kind, replica, grpc_port, http_port, env };
+                    let tls = stack.trust()?;
+                    let options = ServiceOptions { kind, replica, grpc_port, http_port, env, tls };
                     stack.services.push(Service::start(&stack.home, options)?);
                 }
                 Ok(())
@@ -73,13 +82,21 @@ impl Stack {
         let replica = usize::try_from(replica)? + 100;
         Service::start(
             &self.home,
-            ServiceOptions { kind, replica, grpc_port: None, http_port: None, env: wired },
+            ServiceOptions {
+                kind,
+                replica,
+                grpc_port: None,
+                http_port: None,
+                env: wired,
+                tls: self.trust()?,
+            },
         )
     }
 
     /// Runs the subcommand `migrate` of a service, with further environment variables.
     pub fn migrate_with(&self, kind: ServiceKind, env: &[(&str, &str)]) -> Result<()> {
-        let mut all = self.service_env(kind);
+        let of_its_own = env.iter().any(|(name, _)| *name == "HOLDFAST_DATABASE_URL");
+        let mut all = if of_its_own { self.service_env(kind) } else { self.migration_env(kind) };
         all.extend(env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         Service::migrate(&self.home, kind, &all)
     }
@@ -176,8 +193,8 @@ impl Stack {
 
     fn migrate(&self) -> Result<()> {
         for (schema, kind) in Schema::ALL.into_iter().zip([ServiceKind::Catalog, ServiceKind::Reservation]) {
-            self.postgres().create_database(schema.name())?;
-            Service::migrate(&self.home, kind, &self.service_env(kind))?;
+            self.postgres().prepare(schema)?;
+            Service::migrate(&self.home, kind, &self.migration_env(kind))?;
         }
         Ok(())
     }
@@ -186,13 +203,10 @@ impl Stack {
     fn service_env(&self, kind: ServiceKind) -> Vec<(String, String)> {
         let mut env = self.env.clone();
         env.push(("HOLDFAST_AMQP_URL".to_owned(), self.servers.broker_url()));
-        let database = match kind {
-            ServiceKind::Catalog => Some(Schema::Catalog),
-            ServiceKind::Reservation => Some(Schema::Reservation),
-            ServiceKind::Expirer => None,
-        };
+        env.extend(self.certificates(kind));
         env.extend(
-            database.map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.servers.database_url(schema))),
+            schema(kind)
+                .map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.servers.database_url(schema))),
         );
         // For browsers, which know of one address only.
         if let Some(catalog) = self.services.iter().find(|service| service.kind() == ServiceKind::Catalog) {
@@ -209,6 +223,56 @@ impl Stack {
             }
         }
         env
+    }
+}
+
+/// What belongs to the database of a service.
+fn schema(kind: ServiceKind) -> Option<Schema> {
+    match kind {
+        ServiceKind::Catalog => Some(Schema::Catalog),
+        ServiceKind::Reservation => Some(Schema::Reservation),
+        ServiceKind::Expirer => None,
+    }
+}
+
+/// The certificates and roles of a stack.
+impl Stack {
+    /// Who issued its certificates, where the options asked for TLS.
+    #[must_use]
+    pub fn pki(&self) -> Option<&Arc<Pki>> {
+        self.pki.as_ref()
+    }
+
+    /// What a migration is to know: what the service is, and the owner's way in.
+    fn migration_env(&self, kind: ServiceKind) -> Vec<(String, String)> {
+        let mut env = self.service_env(kind);
+        let owner = schema(kind).map(|schema| self.servers.migrate_url(schema));
+        env.extend(owner.map(|url| ("HOLDFAST_MIGRATE_URL".to_owned(), url)));
+        env
+    }
+
+    /// How the stack itself trusts its services.
+    fn trust(&self) -> Result<Option<Arc<ClientConfig>>> {
+        self.pki.as_ref().map(|pki| pki.client(None)).transpose()
+    }
+
+    /// The files of a service: one certificate for all that it does.
+    fn certificates(&self, kind: ServiceKind) -> Vec<(String, String)> {
+        let Some(pki) = &self.pki else { return Vec::new() };
+        let own = pki.files(kind.name());
+        let (ca, cert, key) = (pki.ca(), own.cert, own.key);
+        let variables = [
+            ("HOLDFAST_TLS_CLIENT_CA_FILE", &ca),
+            ("HOLDFAST_TLS_CERT_FILE", &cert),
+            ("HOLDFAST_TLS_KEY_FILE", &key),
+            ("HOLDFAST_CALLS_CA_FILE", &ca),
+            ("HOLDFAST_CALLS_CERT_FILE", &cert),
+            ("HOLDFAST_CALLS_KEY_FILE", &key),
+            ("HOLDFAST_AMQP_CA_FILE", &ca),
+            ("HOLDFAST_AMQP_CERT_FILE", &cert),
+            ("HOLDFAST_AMQP_KEY_FILE", &key),
+        ];
+        variables.map(|(name, file)| (name.to_owned(), file.display().to_string())).into()
     }
 }
 

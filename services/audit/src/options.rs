@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use server::CallsConfig;
+
 /// Whom to ask, and how strictly to judge.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Options {
@@ -37,6 +39,9 @@ pub struct Options {
     #[arg(long, env = "HOLDFAST_AUDIT_PAGE", default_value_t = 2_000, value_name = "COUNT",
           value_parser = clap::value_parser!(u16).range(1..=5_000))]
     pub page: u16,
+    /// How the services are called.
+    #[command(flatten)]
+    pub calls: CallsConfig,
 }
 
 impl Default for Options {
@@ -50,6 +55,7 @@ impl Default for Options {
             second_look_ms: 10_000,
             patience_ms: 10_000,
             page: 2_000,
+            calls: CallsConfig::default(),
         }
     }
 }

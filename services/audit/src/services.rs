@@ -53,7 +53,8 @@ macro_rules! insist {
 impl Services {
     /// The services of these options. Must be called within the runtime.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let channel = |url: &str| server::channel(url, CALL_TIMEOUT).map_err(Error::Url);
+        let dialer = options.calls.dialer().map_err(Error::Url)?;
+        let channel = |url: &str| dialer.channel(url, CALL_TIMEOUT).map_err(Error::Url);
         Ok(Self {
             catalog: CatalogClient::new(channel(&options.catalog_url)?),
             reservation: ReservationClient::new(channel(&options.reservation_url)?),

@@ -19,7 +19,7 @@ use proto::catalog::{
     hold_service_server::HoldServiceServer,
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs, Services};
+use server::{Admission, Calls, Endpoints, Health, Jobs, Services, TlsConfig};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -28,6 +28,15 @@ use crate::rpc::{CatalogRpc, audit::AuditRpc, holds::HoldRpc};
 
 /// The schema of the catalog database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/catalog");
+
+/// What its role may do to its tables: it deletes nothing, and changes no adjustment.
+pub const RIGHTS: postgres::Rights = &[
+    ("holds", "select, insert, update"),
+    ("products", "select, insert, update"),
+    ("seat_maps", "select, insert, update"),
+    ("seats", "select, insert, update"),
+    ("stock_adjustments", "select, insert"),
+];
 
 /// What `--help` ends with.
 const AFTER_HELP: &str =
@@ -64,6 +73,9 @@ pub struct Config {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsConfig,
     /// REST.
     #[command(flatten)]
     pub rest: RestConfig,
@@ -93,6 +105,7 @@ impl Config {
     /// What is wrong with it.
     pub fn check(&self) -> anyhow::Result<()> {
         self.database.check()?;
+        self.tls.check()?;
         self.telemetry.check()
     }
 }

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use amqp::AmqpConfig;
 use anyhow::Context as _;
+use server::{CallsConfig, TlsConfig};
 use telemetry::TelemetryConfig;
 
 /// What can be set.
@@ -44,6 +45,12 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_PREFETCH", default_value_t = 2_000, value_name = "MESSAGES",
           value_parser = clap::value_parser!(u16).range(1..=2_000))]
     pub prefetch: u16,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsConfig,
+    /// How other services are called.
+    #[command(flatten)]
+    pub calls: CallsConfig,
     /// RabbitMQ.
     #[command(flatten)]
     pub amqp: AmqpConfig,
@@ -63,9 +70,10 @@ impl Config {
     /// What is wrong with it.
     pub fn check(&self) -> anyhow::Result<()> {
         self.amqp.check()?;
+        self.tls.check()?;
         self.telemetry.check()?;
-        server::check_urls(&self.catalog_url).context("read the catalog's URL")?;
-        server::check_urls(&self.reservation_url).context("read reservation's URL")
+        self.calls.check(&self.catalog_url).context("read the catalog's URL")?;
+        self.calls.check(&self.reservation_url).context("read reservation's URL")
     }
 
     /// The rest between two sweeps.

@@ -26,8 +26,7 @@ use proto::{
     catalog::hold_service_client::HoldServiceClient,
     reservation::settlement_service_client::SettlementServiceClient,
 };
-use server::{Health, Jobs};
-use tokio::net::TcpListener;
+use server::{Health, Jobs, Listener};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
@@ -53,11 +52,17 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// A URL is malformed, the accepting of connections failed for good, or a background job died.
-pub async fn serve(http: TcpListener, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve(
+    http: impl Into<Listener>,
+    config: &Config,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let http = http.into();
     let health =
         Health::new(&[]).require(health::BROKER).require(health::RESERVATION).require(health::CATALOG);
-    let catalog = Catalog::new(server::channel(&config.catalog_url, CALL_TIMEOUT)?);
-    let reservation = Reservation::new(server::channel(&config.reservation_url, CALL_TIMEOUT)?);
+    let dialer = config.calls.dialer()?;
+    let catalog = Catalog::new(dialer.channel(&config.catalog_url, CALL_TIMEOUT)?);
+    let reservation = Reservation::new(dialer.channel(&config.reservation_url, CALL_TIMEOUT)?);
     // The connections, the clock and the answers over HTTP outlive the work.
     let background = CancellationToken::new();
     let stop = stop.child_token();

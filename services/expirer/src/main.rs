@@ -1,9 +1,8 @@
 //! The expirer: boot only.
 
-use anyhow::Context as _;
 use expirer::{Config, serve};
+use server::Listener;
 use telemetry::Build;
-use tokio::net::TcpListener;
 
 /// What this is.
 const BUILD: Build = telemetry::build!("expirer");
@@ -12,15 +11,13 @@ const BUILD: Build = telemetry::build!("expirer");
 async fn main() -> anyhow::Result<()> {
     let (config, settings) = server::parse::<Config>();
     if let Some(command) = config.command
-        && command.carry_out(&BUILD, &settings, config.http_listen, || config.check()).await?
+        && command.carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check()).await?
     {
         return Ok(());
     }
     config.check()?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Expirer)?;
-    let http = TcpListener::bind(config.http_listen)
-        .await
-        .with_context(|| format!("bind the HTTP address {}", config.http_listen))?;
+    let http = Listener::bind(config.http_listen, &config.tls).await?;
     serve(http, &config, server::on_terminate()).await
 }

@@ -30,7 +30,9 @@ use proto::{
     },
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs, PartState, Services};
+use server::{
+    Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, Services, TlsConfig,
+};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -45,6 +47,13 @@ use crate::{
 
 /// The schema of the reservation database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/reservation");
+
+/// What its role may do to its tables: it deletes no booking, and changes neither history nor payments.
+pub const RIGHTS: postgres::Rights = &[
+    ("booking_history", "select, insert"),
+    ("bookings", "select, insert, update"),
+    ("payments", "select, insert"),
+];
 
 /// How long a call to the catalog may take.
 const CATALOG_TIMEOUT: Duration = Duration::from_secs(3);
@@ -98,6 +107,12 @@ pub struct Config {
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
+    /// Certificates.
+    #[command(flatten)]
+    pub tls: TlsConfig,
+    /// How other services are called.
+    #[command(flatten)]
+    pub calls: CallsConfig,
     /// RabbitMQ.
     #[command(flatten)]
     pub amqp: AmqpConfig,
@@ -154,7 +169,8 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         return Ok(());
     };
     let broker = Broker::start("reservation", &config.amqp, background.clone()).context("set up RabbitMQ")?;
-    let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    let catalog =
+        HoldServiceClient::new(config.calls.dialer()?.channel(&config.catalog_url, CATALOG_TIMEOUT)?);
     let wake = Arc::new(Wake::default());
 
     let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
@@ -212,7 +228,8 @@ pub async fn repair(
     leave: &mut dyn FnMut(Left),
 ) -> anyhow::Result<repair::Report> {
     let pool = postgres::connect(&config.database, stop).await?;
-    let catalog = HoldServiceClient::new(server::channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    let catalog =
+        HoldServiceClient::new(config.calls.dialer()?.channel(&config.catalog_url, CATALOG_TIMEOUT)?);
     tokio::select! {
         repaired = repair::run(pool, catalog, config.policy(), leave) => repaired,
         () = stop.cancelled() => anyhow::bail!("told to stop"),
@@ -228,8 +245,9 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.database.check()?;
         self.amqp.check()?;
+        self.tls.check()?;
         self.telemetry.check()?;
-        server::check_urls(&self.catalog_url).context("read the catalog's URL")?;
+        self.calls.check(&self.catalog_url).context("read the catalog's URL")?;
         server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")
     }
 

@@ -2,11 +2,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use reservation::{Config, MIGRATOR, Subcommand, serve};
+use reservation::{Config, MIGRATOR, RIGHTS, Subcommand, serve};
 use server::Endpoints;
 use telemetry::Build;
-use tokio::net::TcpListener;
 
 /// What this is.
 const BUILD: Build = telemetry::build!("reservation");
@@ -15,7 +13,7 @@ const BUILD: Build = telemetry::build!("reservation");
 async fn main() -> anyhow::Result<ExitCode> {
     let (config, settings) = server::parse::<Config>();
     if let Some(Subcommand::Common(command)) = config.command
-        && command.carry_out(&BUILD, &settings, config.http_listen, || config.check()).await?
+        && command.carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check()).await?
     {
         return Ok(ExitCode::SUCCESS);
     }
@@ -27,7 +25,7 @@ async fn main() -> anyhow::Result<ExitCode> {
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {
         Some(Subcommand::Migrate) => {
-            postgres::migrate(&MIGRATOR, &config.database).await?;
+            postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await?;
             return Ok(ExitCode::SUCCESS);
         }
         Some(Subcommand::RetryParked) => {
@@ -38,14 +36,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         Some(Subcommand::Repair) => return Ok(repair(&config).await),
         Some(Subcommand::Common(_)) | None => {}
     }
-    let endpoints = Endpoints {
-        grpc: TcpListener::bind(config.listen)
-            .await
-            .with_context(|| format!("bind the gRPC address {}", config.listen))?,
-        http: TcpListener::bind(config.http_listen)
-            .await
-            .with_context(|| format!("bind the HTTP address {}", config.http_listen))?,
-    };
+    let endpoints = Endpoints::bind(config.listen, config.http_listen, &config.tls).await?;
     serve(endpoints, &config, server::on_terminate()).await.map(|()| ExitCode::SUCCESS)
 }
 

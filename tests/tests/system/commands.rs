@@ -28,8 +28,23 @@ fn version_names_the_program_its_version_and_its_commit_without_any_configuratio
 }
 
 /// The options that need not be given, or cannot be made up.
-const WITHOUT_DEFAULT: [&str; 5] =
-    ["database-url", "cors-origins", "http-hosts", "log-directives-file", "otlp-endpoint"];
+const WITHOUT_DEFAULT: [&str; 15] = [
+    "database-url",
+    "migrate-url",
+    "cors-origins",
+    "http-hosts",
+    "log-directives-file",
+    "otlp-endpoint",
+    "tls-cert-file",
+    "tls-key-file",
+    "tls-client-ca-file",
+    "calls-ca-file",
+    "calls-cert-file",
+    "calls-key-file",
+    "amqp-ca-file",
+    "amqp-cert-file",
+    "amqp-key-file",
+];
 
 #[test]
 fn the_help_documents_every_option_with_its_variable_and_every_command() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use proto::reservation::GetBookingRequest;
-use sqlx::{Connection as _, PgConnection, migrate::Migrator};
-use stack::{CATALOG_MIGRATOR, RESERVATION_MIGRATOR, Schema, Stack};
+use sqlx::{Connection as _, Executor as _, PgConnection, migrate::Migrator};
+use stack::{CATALOG_MIGRATOR, RESERVATION_MIGRATOR, Schema, ServiceKind, Stack};
 use system_tests::{
     Outcome, PATIENCE, World, broken_rules, broken_statements, eventually, fresh_id, hasty, own, rules,
     shared, units, when,
@@ -109,10 +109,12 @@ async fn a_new_program_on_the_old_schema_waits_for_the_migration_and_says_so() -
     let postgres = stack.postgres();
     block_in_place(|| postgres.query("postgres", "drop database reservation with (force)"))
         .expect("the database goes");
-    block_in_place(|| postgres.create_database("reservation")).expect("it is created");
-    let mut conn = world.reservation_database().await;
+    let schema = Schema::Reservation;
+    block_in_place(|| postgres.prepare(schema)).expect("it is created");
+    let mut conn = PgConnection::connect(&postgres.url_as(schema.owner(), schema.name())).await?;
     let all: Vec<_> = RESERVATION_MIGRATOR.iter().cloned().collect();
     Migrator::with_migrations(all[..all.len() - 1].to_vec()).run(&mut conn).await?;
+    conn.execute("grant select on _sqlx_migrations to reservation").await?;
 
     block_in_place(|| stack.reservation().spawn().expect("it can be started"));
     eventually("it says which migration is missing", PATIENCE, async || {
@@ -130,7 +132,7 @@ async fn a_new_program_on_the_old_schema_waits_for_the_migration_and_says_so() -
     assert_ne!(unserved.code(), tonic::Code::NotFound, "{unserved:?}");
 
     // It goes on by itself.
-    block_in_place(|| postgres.migrate("reservation", Schema::Reservation)).expect("it is migrated");
+    block_in_place(|| stack.migrate_with(ServiceKind::Reservation, &[])).expect("it is migrated");
     block_in_place(|| stack.reservation().wait_ready(PATIENCE)).expect("it is ready");
     world.hold(&[units(&meal, 1)]).await?;
     stack.assert_sound();

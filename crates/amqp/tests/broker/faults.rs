@@ -104,7 +104,7 @@ async fn a_broker_that_is_not_there_yet_is_found_when_it_comes() {
     let broker = Broker::start("test", &config(&url), CancellationToken::new()).unwrap();
     down(&broker).await;
     assert!(matches!(broker.publisher().publish(&due(1)).await, Err(Error::Down(_))));
-    let options = stack::RabbitMqOptions { port: Some(port) };
+    let options = stack::RabbitMqOptions { port: Some(port), tls: None };
     let _node = blocking(move || RabbitMq::start(&home, options).unwrap()).await;
     timeout(PATIENCE, broker.up()).await.expect("the broker is found");
     broker.publisher().publish(&due(1)).await.unwrap();

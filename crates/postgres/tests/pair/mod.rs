@@ -50,7 +50,7 @@ async fn follow() -> PgPool {
 }
 
 async fn follow_by(url: String) -> PgPool {
-    let config = DatabaseConfig { database_url: url.into(), database_connections: 3 };
+    let config = DatabaseConfig { database_url: url.into(), migrate_url: "".into(), database_connections: 3 };
     timeout(PATIENCE, connect(&config, &CancellationToken::new())).await.unwrap().unwrap()
 }
 

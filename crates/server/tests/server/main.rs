@@ -7,3 +7,4 @@ mod ending;
 mod health;
 mod replicas;
 mod running;
+mod tls;

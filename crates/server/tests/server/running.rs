@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
-use axum::{Router, response::Response, routing::post};
+use axum::{Extension, Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Admission, Calls, Channel, Health, Services};
+use server::{Admission, Calls, Channel, Endpoints, Health, Listener, Peer, Services, TlsConfig};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -66,11 +66,21 @@ pub(crate) async fn start() -> Running {
 }
 
 pub(crate) async fn start_at(ip: &str) -> Running {
-    LazyLock::force(&TELEMETRY);
     let grpc = TcpListener::bind((ip, 0)).await.unwrap();
     let http = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    start_on(Endpoints { grpc: grpc.into(), http: http.into() }, "http")
+}
+
+pub(crate) async fn start_secured(tls: &TlsConfig) -> Running {
+    let any = "127.0.0.1:0".parse().unwrap();
+    start_on(Endpoints::bind(any, any, tls).await.unwrap(), "https")
+}
+
+fn start_on(endpoints: Endpoints, scheme: &str) -> Running {
+    LazyLock::force(&TELEMETRY);
+    let Endpoints { grpc, http } = endpoints;
     let grpc_address = grpc.local_addr().unwrap();
-    let url = format!("http://{grpc_address}");
+    let url = format!("{scheme}://{grpc_address}");
     let http_address = http.local_addr().unwrap();
     let health = Health::new(&[SERVICE]).require("database").inform("broker");
     let stop = CancellationToken::new();
@@ -84,8 +94,8 @@ pub(crate) async fn start_at(ip: &str) -> Running {
 
 /// As a service does.
 async fn serve(
-    grpc: TcpListener,
-    http: TcpListener,
+    grpc: Listener,
+    http: Listener,
     services: Services,
     health: Health,
     stop: CancellationToken,
@@ -143,6 +153,7 @@ fn handlers(arrived: Arc<Notify>, calls: Arc<AtomicUsize>, answer: watch::Receiv
         .route("/test.Test/Hang", post(pending::<Response>))
         .route("/test.Test/Panic", post(async || -> Response { panic!("a handler's mistake") }))
         .route("/test.Test/Fail", post(fail))
+        .route("/test.Test/Who", post(who))
 }
 
 /// A method of a service, as tonic serves it.
@@ -150,6 +161,15 @@ async fn fail(request: http::Request<axum::body::Body>) -> http::Response<tonic:
     let codec = tonic_prost::ProstCodec::<(), ()>::default();
     let method = tower::service_fn(async |_: Request<()>| Err::<tonic::Response<()>, _>(api::internal()));
     tonic::server::Grpc::new(codec).unary(method, request).await
+}
+
+/// Says who calls: fails with the names in the caller's certificate, parted by commas.
+async fn who(Extension(peer): Extension<Peer>) -> Response {
+    let names = match &peer.certificate {
+        Some(certificate) => certificate.names().collect::<Vec<_>>().join(","),
+        None => "nobody".to_owned(),
+    };
+    Status::aborted(names).into_http()
 }
 
 /// A gRPC response with one empty message and status OK in its headers.

@@ -49,6 +49,12 @@ impl Install {
         command
     }
 
+    /// Gives a file to the account.
+    pub(super) fn give(&self, file: &Path) -> Result<()> {
+        let Some(Account { uid, gid }) = self.account else { return Ok(()) };
+        chown(file, Some(uid), Some(gid)).with_context(|| format!("give {} to postgres", file.display()))
+    }
+
     /// Makes a folder for the account, and says whether the account can reach it.
     pub(crate) fn prepare(&self, dir: &Path) -> Result<bool> {
         fs::create_dir_all(dir).with_context(|| format!("create {}", dir.display()))?;

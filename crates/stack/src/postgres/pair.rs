@@ -62,9 +62,15 @@ impl PostgresPair {
     /// The URL of one of the databases, wherever the primary is.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
+        self.url_as("postgres", database)
+    }
+
+    /// The same for another user.
+    #[must_use]
+    pub fn url_as(&self, user: &str, database: &str) -> String {
         let [first, second] = [&self.servers[0], &self.servers[1]].map(Postgres::port);
         format!(
-            "postgres://postgres@127.0.0.1:{first},127.0.0.1:{second}/{database}?target_session_attrs=read-write"
+            "postgres://{user}@127.0.0.1:{first},127.0.0.1:{second}/{database}?target_session_attrs=read-write"
         )
     }
 

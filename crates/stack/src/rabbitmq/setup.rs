@@ -26,8 +26,8 @@ impl RabbitMq {
         let dir = self.dir();
         fs::create_dir_all(dir.join("mnesia")).with_context(|| format!("create {}", dir.display()))?;
         let mut config = format!(
-            "listeners.tcp.1 = 127.0.0.1:{}\nlog.console = true\nlog.console.level = info\nlog.console.use_colors = off\nlog.file = false\n",
-            self.ports.amqp
+            "{}log.console = true\nlog.console.level = info\nlog.console.use_colors = off\nlog.file = false\n",
+            self.listeners()?
         );
         config.push_str(&self.cluster_config());
         let files = [
@@ -40,6 +40,21 @@ impl RabbitMq {
             fs::write(dir.join(name), text).with_context(|| format!("write {name}"))?;
         }
         Ok(dir)
+    }
+
+    /// Where it listens; with TLS for clients with a certificate alone.
+    fn listeners(&self) -> Result<String> {
+        let port = self.ports.amqp;
+        let Some(pki) = &self.tls else { return Ok(format!("listeners.tcp.1 = 127.0.0.1:{port}\n")) };
+        let own = pki.issue(&self.name, &[])?;
+        Ok(format!(
+            "listeners.tcp = none\nlisteners.ssl.1 = 127.0.0.1:{port}\nssl_options.cacertfile = {}\n\
+             ssl_options.certfile = {}\nssl_options.keyfile = {}\nssl_options.verify = verify_peer\n\
+             ssl_options.fail_if_no_peer_cert = true\n",
+            pki.ca().display(),
+            own.cert.display(),
+            own.key.display()
+        ))
     }
 
     /// A command with nothing of the caller's environment: a RABBITMQ_ variable in it would change the node.

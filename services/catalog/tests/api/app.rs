@@ -30,8 +30,8 @@ impl App {
         let url = pool.connect_options().to_url_lossy().to_string();
         let config = Config::parse_from(["catalog", "--database-connections", "6", "--database-url", &url]);
         let endpoints = Endpoints {
-            grpc: TcpListener::bind("127.0.0.1:0").await.unwrap(),
-            http: TcpListener::bind("127.0.0.1:0").await.unwrap(),
+            grpc: TcpListener::bind("127.0.0.1:0").await.unwrap().into(),
+            http: TcpListener::bind("127.0.0.1:0").await.unwrap().into(),
         };
         let address = format!("http://{}", endpoints.grpc.local_addr().unwrap());
         let stop = CancellationToken::new();
