@@ -30,9 +30,7 @@ use proto::{
     },
 };
 use rest::{Document, RestConfig};
-use server::{
-    Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, Services, TlsConfig,
-};
+use server::{Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, Services, TlsConfig};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
