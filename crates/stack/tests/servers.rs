@@ -100,3 +100,20 @@ fn a_node_that_was_killed_joins_its_cluster_again() {
     drop((nodes, home));
     assert!(ids.into_iter().flatten().all(|id| !id.is_running()));
 }
+
+/// As an older `make up` left it: everything belongs to the superuser.
+#[test]
+fn a_database_of_the_superuser_is_handed_over_to_its_owner() {
+    let postgres = Postgres::temporary().expect("PostgreSQL starts");
+    let schema = Schema::Catalog;
+    postgres.create_database(schema.name()).expect("is created");
+    postgres.migrate(schema.name(), schema).expect("is migrated");
+    for _ in 0..2 {
+        postgres.prepare(schema).expect("is handed over");
+    }
+    let strangers = "select count(*) from pg_class c where relnamespace = 'public'::regnamespace
+                     and relowner <> 'catalog_owner'::regrole";
+    assert_eq!(postgres.query(schema.name(), strangers).expect("answers"), "0");
+    let functions = "select proowner::regrole from pg_proc where proname = 'take_all'";
+    assert_eq!(postgres.query(schema.name(), functions).expect("answers"), schema.owner());
+}
