@@ -80,7 +80,7 @@ impl Rest {
     pub async fn send(&self, request: Request<Bytes>) -> Answer {
         let path = request.uri().to_string();
         let is_of_reservation =
-            ["/v1/bookings", "/holdfast.reservation"].iter().any(|own| path.starts_with(own));
+            ["/v1/bookings", "/v1/payments", "/holdfast.reservation"].iter().any(|own| path.starts_with(own));
         let service = if is_of_reservation { &self.reservation } else { &self.catalog };
         self.send_to(service, request).await
     }

@@ -76,6 +76,18 @@ impl World {
         }
     }
 
+    /// The same stack through another catalog.
+    #[must_use]
+    pub fn with_catalog(self, catalog: &Service) -> Self {
+        let channel = channel(None, &catalog.url());
+        Self {
+            catalog: CatalogServiceClient::new(channel.clone()),
+            holds: HoldServiceClient::new(channel),
+            catalog_url: catalog.url(),
+            ..self
+        }
+    }
+
     fn through(stack: &Stack, catalog: &Service, reservation: &Service) -> Self {
         let (catalog_url, reservation_url) = (catalog.url(), reservation.url());
         let pki = stack.pki().map(Arc::as_ref);

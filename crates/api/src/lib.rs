@@ -13,5 +13,7 @@ mod refusal;
 mod violations;
 
 pub use details::{fields_of, is_outage, metadata_of, reason_of, retry_delay_of};
-pub use refusal::{DOMAIN, code_name, internal, is_internal, overloaded, reason_name, refusal, unavailable};
+pub use refusal::{
+    DOMAIN, code_name, internal, is_internal, overloaded, rate_limited, reason_name, refusal, unavailable,
+};
 pub use violations::{Violation, Violations};

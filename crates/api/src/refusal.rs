@@ -37,6 +37,12 @@ pub fn overloaded() -> Status {
     passing(Code::ResourceExhausted, "OVERLOADED", "too many requests are waiting; try again", OVERLOAD_DELAY)
 }
 
+/// `RESOURCE_EXHAUSTED`, reason RATE_LIMITED, with `google.rpc.RetryInfo`: this caller calls too often, until so much later.
+#[must_use]
+pub fn rate_limited(delay: Duration) -> Status {
+    passing(Code::ResourceExhausted, "RATE_LIMITED", "you call too often; try again later", delay)
+}
+
 /// `UNAVAILABLE`, reason UNAVAILABLE, with `google.rpc.RetryInfo`: a part that the call needs is away.
 #[must_use]
 pub fn unavailable() -> Status {
@@ -110,6 +116,9 @@ mod tests {
     fn what_passes_says_when_to_come_back() {
         assert_eq!(reason_of(&overloaded()), "OVERLOADED");
         assert_eq!(retry_delay_of(&overloaded()), Some(OVERLOAD_DELAY));
+        let delay = Duration::from_millis(1_500);
+        assert_eq!(reason_of(&rate_limited(delay)), "RATE_LIMITED");
+        assert_eq!(retry_delay_of(&rate_limited(delay)), Some(delay));
         assert_eq!(reason_of(&unavailable()), "UNAVAILABLE");
         assert_eq!(retry_delay_of(&unavailable()), Some(OUTAGE_DELAY));
     }

@@ -8,25 +8,29 @@ use serde::Serialize;
 use tonic::{Code, Status};
 
 use crate::{
-    error, frame,
+    edge::Edge,
+    error::{self, Refused},
+    frame,
     route::{Content, Route},
     write::Written,
 };
 
-/// Reads a gRPC response to its end, and writes it as JSON.
-pub(crate) async fn to(route: &Route, response: Response) -> Response {
+/// Reads a gRPC response to its end, and writes it as JSON, if there is room for it.
+pub(crate) async fn to(edge: &Edge, route: &Route, response: Response) -> Result<Response, Refused> {
     match read(route, response).await {
         Ok(message) => {
             let answer = route.answer.as_ref().map(|field| message.get_field(field));
             let answer = answer.as_ref().and_then(|value| value.as_message()).unwrap_or(&message);
-            json(StatusCode::OK, &Written(answer))
+            let (status, text) = text(StatusCode::OK, &Written(answer));
+            let body = edge.answers.body(text).ok_or_else(api::overloaded)?;
+            Ok(of(status, body))
         }
         Err(status) => {
             let body = match &route.body {
                 Content::Field(field) => Some(field.name()),
                 Content::Nothing | Content::Message => None,
             };
-            error::of_service(&status, body)
+            Ok(error::of_service(&status, body))
         }
     }
 }
@@ -60,17 +64,25 @@ fn defect(error: &dyn std::fmt::Display) -> Status {
     api::internal()
 }
 
-/// A response of JSON.
+/// A response of JSON, a short one.
 pub(crate) fn json(status: StatusCode, content: &impl Serialize) -> Response {
-    let (status, text) = match serde_json::to_vec(content) {
-        Ok(text) => (status, text),
-        Err(error) => {
+    let (status, text) = text(status, content);
+    of(status, Body::from(text))
+}
+
+fn text(status: StatusCode, content: &impl Serialize) -> (StatusCode, Vec<u8>) {
+    serde_json::to_vec(content).map_or_else(
+        |error| {
             tracing::error!(%error, "an answer that cannot be written");
             let text = br#"{"code":500,"status":"INTERNAL","message":"internal error; its cause is in the server's log","details":[]}"#;
             (StatusCode::INTERNAL_SERVER_ERROR, text.to_vec())
-        }
-    };
-    let mut response = Response::new(Body::from(text));
+        },
+        |text| (status, text),
+    )
+}
+
+fn of(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

@@ -1,85 +1,41 @@
-//! Bodies of requests: JSON, of a limited size, and not too much of it at once. Their time is that of the call.
+//! Bodies of requests: JSON, and not too much of it. `server` awaits them.
 
-use std::sync::Arc;
-
-use axum::body::Body;
-use http::{HeaderMap, Request, StatusCode, header, request::Parts};
-use http_body_util::BodyExt as _;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use axum::body::{Body, Bytes};
+use http::{HeaderMap, Request, StatusCode, header};
+use server::Late;
 use tonic::Code;
 
 use crate::{error::Refused, json::Json};
 
 /// The longest body that is taken to come with the head of its request, in bytes.
 const SHORT: usize = 8 << 10;
-/// What bodies that are being read may have together, in KiB: as JSON each takes several times the room of its text.
-const ROOM_KIB: usize = 32 << 10;
 
-/// Reads bodies.
-#[derive(Debug)]
-pub(crate) struct Bodies {
-    limit: usize,
-    room: Arc<Semaphore>,
+/// Whether a request says that its body is longer than this.
+pub(crate) fn is_too_large(headers: &HeaderMap, limit: usize) -> bool {
+    announced(headers).is_some_and(|length| length > limit)
 }
 
-/// A body, with the room that it takes.
-#[derive(Debug)]
-pub(crate) struct Given {
-    /// Its content; `None` when there is no body.
-    pub(crate) json: Option<Json>,
-    /// Taken until the message is made.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+/// What a body says; `None` when there is none.
+pub(crate) fn json(headers: &HeaderMap, body: &Bytes) -> Result<Option<Json>, Refused> {
+    if body.is_empty() {
+        return Ok(None);
+    }
+    check_type(headers)?;
+    let json = serde_json::from_slice(body);
+    json.map(Some).map_err(|error| malformed(format!("the body is not JSON: {error}")))
 }
 
-impl Bodies {
-    /// Of so many bytes at most.
-    pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, room: Arc::new(Semaphore::new(ROOM_KIB)) }
-    }
-
-    /// Reads one.
-    pub(crate) async fn read(&self, parts: &Parts, body: Body) -> Result<Given, Refused> {
-        let announced = announced(&parts.headers);
-        if announced == Some(0) || (announced.is_none() && http_body::Body::is_end_stream(&body)) {
-            return Ok(Given { json: None, room: None });
-        }
-        if announced.is_some_and(|length| length > self.limit) {
-            return Err(self.too_large());
-        }
-        let (bytes, room) = self.gather(body).await?;
-        if bytes.is_empty() {
-            return Ok(Given { json: None, room: None });
-        }
-        check_type(&parts.headers)?;
-        let json = serde_json::from_slice(&bytes);
-        let json = json.map_err(|error| malformed(format!("the body is not JSON: {error}")))?;
-        Ok(Given { json: Some(json), room: Some(room) })
-    }
-
-    /// All of a body, with room for what has arrived: who is slow, or only announces much, takes nothing from others.
-    async fn gather(&self, mut body: Body) -> Result<(Vec<u8>, OwnedSemaphorePermit), Refused> {
-        let (mut bytes, mut room) = (Vec::new(), self.take(0)?);
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|_| malformed("the body broke off"))?;
-            let Ok(data) = frame.into_data() else { continue };
-            let (before, after) = (bytes.len(), bytes.len() + data.len());
-            if after > self.limit {
-                return Err(self.too_large());
+impl From<Late> for Refused {
+    fn from(late: Late) -> Self {
+        match late {
+            Late::Silent => Self::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, late.to_string()),
+            Late::TooLarge(limit) => {
+                let message = format!("the body is larger than {limit} bytes");
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, message)
             }
-            room.merge(self.take(after.div_ceil(1 << 10) - before.div_ceil(1 << 10))?);
-            bytes.extend_from_slice(&data);
+            Late::PutOut => api::overloaded().into(),
+            Late::BrokeOff => malformed("the body broke off"),
         }
-        Ok((bytes, room))
-    }
-
-    fn take(&self, kib: usize) -> Result<OwnedSemaphorePermit, Refused> {
-        let kib = u32::try_from(kib).unwrap_or(u32::MAX);
-        Arc::clone(&self.room).try_acquire_many_owned(kib).map_err(|_| api::overloaded().into())
-    }
-
-    fn too_large(&self) -> Refused {
-        let message = format!("the body is larger than {} bytes", self.limit);
-        Refused::new(StatusCode::PAYLOAD_TOO_LARGE, Code::InvalidArgument, message)
     }
 }
 
@@ -118,47 +74,39 @@ fn malformed(message: impl Into<String>) -> Refused {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    async fn read(bodies: &Bodies, kind: &str, content: &'static str) -> Result<Option<Json>, u16> {
-        let request = Request::post("/").header("content-type", kind).body(Body::from(content)).unwrap();
-        let (parts, body) = request.into_parts();
-        let given = bodies.read(&parts, body).await;
-        given.map(|given| given.json).map_err(|refused| refused.into_response().status().as_u16())
+    fn read(kind: &'static str, content: &'static str) -> Result<Option<Json>, u16> {
+        let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(kind))]);
+        json(&headers, &Bytes::from_static(content.as_bytes())).map_err(|refused| refused.http().as_u16())
     }
 
-    #[tokio::test]
-    async fn a_body_is_json_and_nothing_else() {
-        let bodies = Bodies::new(16);
-        assert_eq!(read(&bodies, "application/json", "{}").await, Ok(Some(Json::Object(vec![]))));
-        assert_eq!(
-            read(&bodies, "Application/JSON; charset=\"UTF-8\"", "1").await,
-            Ok(Some(Json::Number(1.into())))
-        );
-        assert_eq!(read(&bodies, "application/json", "{").await, Err(400));
+    #[test]
+    fn a_body_is_json_and_nothing_else() {
+        assert_eq!(read("application/json", "{}"), Ok(Some(Json::Object(vec![]))));
+        assert_eq!(read("Application/JSON; charset=\"UTF-8\"", "1"), Ok(Some(Json::Number(1.into()))));
+        assert_eq!(read("application/json", "{"), Err(400));
         for kind in ["", "text/plain", "application/json; charset=latin1", "application/jsonp"] {
-            assert_eq!(read(&bodies, kind, "{}").await, Err(415), "{kind}");
+            assert_eq!(read(kind, "{}"), Err(415), "{kind}");
         }
-        assert_eq!(read(&bodies, "text/plain", "").await, Ok(None));
+        assert_eq!(read("text/plain", ""), Ok(None));
     }
 
-    #[tokio::test]
-    async fn a_body_has_a_limit_and_so_have_all_together() {
-        let bodies = Bodies::new(16);
-        assert_eq!(read(&bodies, "application/json", "[1,2,3,4,5,6,7]").await.map(|_| ()), Ok(()));
-        assert_eq!(read(&bodies, "application/json", "[1,2,3,4,5,6,7,8]").await, Err(413));
-        let _all = Arc::clone(&bodies.room).try_acquire_many_owned(u32::try_from(ROOM_KIB).unwrap()).unwrap();
-        assert_eq!(read(&bodies, "application/json", "{}").await, Err(429));
+    #[test]
+    fn what_does_not_arrive_has_a_status_of_its_own() {
+        for (late, status) in
+            [(Late::Silent, 408), (Late::TooLarge(7), 413), (Late::PutOut, 429), (Late::BrokeOff, 400)]
+        {
+            assert_eq!(Refused::from(late).http().as_u16(), status, "{late}");
+        }
     }
 
-    #[tokio::test]
-    async fn who_announces_much_and_sends_nothing_takes_no_room() {
-        let bodies = Bodies::new(1 << 20);
-        let request = Request::post("/").header("content-length", 1 << 20);
-        let silent = Body::from_stream(futures::stream::pending::<Result<&[u8], std::io::Error>>());
-        let (parts, body) = request.body(silent).unwrap().into_parts();
-        let mut reading = std::pin::pin!(bodies.read(&parts, body));
-        assert!(futures::poll!(&mut reading).is_pending());
-        assert_eq!(bodies.room.available_permits(), ROOM_KIB);
+    #[test]
+    fn a_body_is_too_large_by_what_it_announces() {
+        let headers = |length: u16| HeaderMap::from_iter([(header::CONTENT_LENGTH, length.into())]);
+        assert!(is_too_large(&headers(17), 16) && !is_too_large(&headers(16), 16));
+        assert!(!is_too_large(&HeaderMap::new(), 16));
     }
 }

@@ -1,7 +1,8 @@
 //! Calls: a request that stands for an RPC goes into the gRPC stack before its body is read.
 //!
-//! What is admitted there, and within which deadline, counts what is read here: a body that nobody let in is not read, and one
-//! that is slow, or bad, ends its call, which the stack's span and metrics tell.
+//! Who calls, how often and within which time is looked at there before the body is awaited; and whether there is a place for the
+//! call once it is there. Then the message is made of it, so that one that is bad ends its call, which the stack's span and
+//! metrics tell.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,13 +10,11 @@ use axum::{
     body::{Body, Bytes},
     response::Response,
 };
-use futures::stream;
 use http::{StatusCode, request::Parts};
-use http_body::Frame;
-use http_body_util::StreamBody;
+use server::Late;
 use tonic::{Code, Status};
 
-use crate::{answer, edge::Edge, error::Refused, frame, request};
+use crate::{answer, body, edge::Edge, error::Refused, frame, request};
 
 /// How far the reading of a request came.
 #[derive(Debug)]
@@ -32,15 +31,20 @@ pub(crate) async fn call(
     parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
-    let path = edge.routes[route].call.clone();
-    let headers = parts.headers.clone();
+    let limit = edge.max_body_bytes;
+    // One that says that it is too large is not awaited.
+    let too_large = body::is_too_large(&parts.headers, limit);
+    let body = if too_large { Body::empty() } else { body };
+    let request = frame::request(&edge.routes[route].call, tonic::body::Body::new(body), &parts);
     let reading = Arc::new(Mutex::new(Reading::UnderWay));
-    let message = {
+    let decode = {
         let (edge, reading) = (Arc::clone(edge), Arc::clone(&reading));
-        async move { note(&reading, read(&edge, route, &parts, body).await) }
+        move |body: Result<Bytes, Late>| {
+            let body = if too_large { Err(Late::TooLarge(limit)) } else { body };
+            note(&reading, body.map_err(Refused::from).and_then(|body| read(&edge, route, &parts, &body)))
+        }
     };
-    let message = tonic::body::Body::new(StreamBody::new(stream::once(message)));
-    let response = edge.calls.call(frame::request(&path, message, &headers)).await;
+    let response = edge.calls.upload(request, limit, decode).await;
     let reading =
         std::mem::replace(&mut *reading.lock().unwrap_or_else(PoisonError::into_inner), Reading::Done);
     match reading {
@@ -49,26 +53,23 @@ pub(crate) async fn call(
             let message = "the body did not arrive in time";
             Err(Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message))
         }
-        Reading::UnderWay | Reading::Done => Ok(answer::to(&edge.routes[route], response).await),
+        Reading::UnderWay | Reading::Done => answer::to(edge, &edge.routes[route], response).await,
     }
 }
 
-/// Reads a request, and makes the frame of its message.
-async fn read(edge: &Edge, route: usize, parts: &Parts, body: Body) -> Result<Bytes, Refused> {
+/// Makes the frame of a request's message.
+fn read(edge: &Edge, route: usize, parts: &Parts, body: &Bytes) -> Result<Bytes, Refused> {
     let route = &edge.routes[route];
     let values = route.template.matched(parts.uri.path()).unwrap_or_default();
-    let given = edge.bodies.read(parts, body).await?;
+    let json = body::json(&parts.headers, body)?;
     let query = parts.uri.query().unwrap_or_default();
-    let message = request::message(route, &values, query, given.json)?;
-    let frame = frame::of(&message);
-    drop(given.room);
-    Ok(frame)
+    Ok(frame::of(&request::message(route, &values, query, json)?))
 }
 
 /// Keeps what was refused: the stack only learns its code.
-fn note(reading: &Mutex<Reading>, read: Result<Bytes, Refused>) -> Result<Frame<Bytes>, Status> {
+fn note(reading: &Mutex<Reading>, read: Result<Bytes, Refused>) -> Result<Bytes, Status> {
     let (now, frame) = match read {
-        Ok(frame) => (Reading::Done, Ok(Frame::data(frame))),
+        Ok(frame) => (Reading::Done, Ok(frame)),
         Err(refused) => {
             let status = refused.status();
             (Reading::Refused(refused), Err(status))

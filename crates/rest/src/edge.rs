@@ -13,14 +13,13 @@ use server::{Calls, Crowded};
 use tonic::Code;
 
 use crate::{
-    body::{self, Bodies},
-    call,
+    body, call,
     cors::{self, Cors},
     docs::Docs,
     error::Refused,
     hosts::Hosts,
-    metrics,
     route::Route,
+    unsent::Answers,
     web::Web,
 };
 
@@ -36,7 +35,8 @@ pub(crate) struct Edge {
     pub(crate) routes: Vec<Route>,
     pub(crate) calls: Calls,
     pub(crate) web: Web,
-    pub(crate) bodies: Bodies,
+    pub(crate) max_body_bytes: usize,
+    pub(crate) answers: Answers,
     pub(crate) cors: Cors,
     pub(crate) hosts: Hosts,
     pub(crate) docs: Docs,
@@ -92,7 +92,7 @@ async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Response {
     let may_stay = body::is_short(&request);
     let mut response = match edge.hosts.check(request.headers()) {
         Ok(()) => known(&edge, request).await,
-        Err(refused) => refuse(refused),
+        Err(refused) => refused.answer(),
     };
     response.headers_mut().extend(SAFETY);
     // What was not read of the body ends the connection: the client is to know, and not to send its next request over it.
@@ -117,12 +117,7 @@ async fn known(edge: &Arc<Edge>, request: Request) -> Response {
         Ok(()) => edge.answer(request).await,
         Err(refused) => Err(refused),
     };
-    caller.allow(answer.unwrap_or_else(refuse))
-}
-
-fn refuse(refused: Refused) -> Response {
-    metrics::refused(refused.http());
-    refused.into_response()
+    caller.allow(answer.unwrap_or_else(Refused::answer))
 }
 
 /// What is only there to be read.

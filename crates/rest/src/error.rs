@@ -11,9 +11,9 @@ use tonic_types::StatusExt as _;
 
 use crate::{answer, text};
 
-/// An error on its way out.
+/// An error over HTTP, on its way out.
 #[derive(Debug)]
-pub(crate) struct Refused {
+pub struct Refused {
     http: StatusCode,
     status: Box<Status>,
     allow: Option<HeaderValue>,
@@ -43,12 +43,13 @@ struct Field {
 
 impl Refused {
     /// An error that HTTP has a status of its own for.
-    pub(crate) fn new(http: StatusCode, code: Code, message: impl Into<String>) -> Self {
+    pub fn new(http: StatusCode, code: Code, message: impl Into<String>) -> Self {
         Self { http, status: Box::new(Status::new(code, message)), allow: None }
     }
 
     /// A path that is there, for other methods.
-    pub(crate) fn method(allowed: &[Method]) -> Self {
+    #[must_use]
+    pub fn method(allowed: &[Method]) -> Self {
         let allowed = allowed.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
         let message = format!("this path is for {allowed}");
         let allow = HeaderValue::try_from(allowed).ok();
@@ -61,12 +62,19 @@ impl Refused {
     }
 
     /// The status of HTTP.
+    #[cfg(test)]
     pub(crate) fn http(&self) -> StatusCode {
         self.http
     }
 
-    /// The answer.
-    pub(crate) fn into_response(self) -> Response {
+    /// The answer; counts it.
+    #[must_use]
+    pub fn answer(self) -> Response {
+        server::count_refused_over_http(self.http);
+        self.into_response()
+    }
+
+    fn into_response(self) -> Response {
         let mut response = respond(self.http, &self.status, str::to_owned);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, allow);

@@ -2,9 +2,10 @@
 //! <https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>
 
 use axum::body::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Method, Request, Version, header, request::Parts, uri::PathAndQuery};
 use prost::Message as _;
 use prost_reflect::DynamicMessage;
+use server::Address;
 use tonic::body::Body;
 
 /// How long a frame's head is.
@@ -18,8 +19,8 @@ const PASSED_ON: [HeaderName; 5] = [
     HeaderName::from_static("baggage"),
 ];
 
-/// A gRPC call with this body.
-pub(crate) fn request(call: &PathAndQuery, body: Body, caller: &HeaderMap) -> Request<Body> {
+/// A gRPC call with this body, of who sent this.
+pub(crate) fn request(call: &PathAndQuery, body: Body, caller: &Parts) -> Request<Body> {
     let mut request = Request::new(body);
     *request.method_mut() = Method::POST;
     *request.uri_mut() = call.clone().into();
@@ -28,9 +29,12 @@ pub(crate) fn request(call: &PathAndQuery, body: Body, caller: &HeaderMap) -> Re
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     for name in PASSED_ON {
-        if let Some(value) = caller.get(&name) {
+        if let Some(value) = caller.headers.get(&name) {
             headers.insert(name, value.clone());
         }
+    }
+    if let Some(address) = caller.extensions.get::<Address>() {
+        request.extensions_mut().insert(*address);
     }
     request
 }

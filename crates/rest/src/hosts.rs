@@ -10,9 +10,9 @@ use tonic::Code;
 
 use crate::error::Refused;
 
-/// The ends of names that nobody can register.
-const RESERVED: [&str; 7] =
-    [".localhost", ".local", ".internal", ".svc", ".localdomain", ".home.arpa", ".test"];
+/// The ends of names that nobody can register. (Nobody reserved `.lan`; but no such domain is there, and home routers use it.)
+const RESERVED: [&str; 8] =
+    [".localhost", ".local", ".internal", ".svc", ".localdomain", ".home.arpa", ".test", ".lan"];
 
 /// The names that are known.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Hosts {
 }
 
 impl Hosts {
-    /// These, beside those that nobody can register; `*`: all that there are.
+    /// These, beside those that nobody can register; `*`: all that there are; `*.example`: all that end so.
     pub(crate) fn new(known: &[String]) -> Self {
         Self { known: known.iter().map(|name| name.trim().to_ascii_lowercase()).collect() }
     }
@@ -40,7 +40,10 @@ impl Hosts {
         address(name).is_some()
             || !name.contains('.')
             || RESERVED.iter().any(|end| name.ends_with(end))
-            || self.known.iter().any(|known| known == "*" || known == name)
+            || self.known.iter().any(|known| match known.strip_prefix('*') {
+                Some(end) => name.ends_with(end),
+                None => known == name,
+            })
     }
 }
 
@@ -95,6 +98,8 @@ mod tests {
         }
         assert!(is_known("API.example:443", &["api.example"]) && is_known("api.example.", &["API.example"]));
         assert!(!is_known("www.api.example", &["api.example"]) && is_known("evil.example", &["*"]));
+        assert!(is_known("reservation.shop:8082", &["*.shop"]));
+        assert!(!is_known("evilshop.example", &["*.shop"]) && !is_known("reservation.shop", &[]));
         assert!(Hosts::new(&[]).check(&HeaderMap::new()).is_ok());
     }
 
@@ -107,6 +112,7 @@ mod tests {
             "[fe80::1]",
             "localhost:8082",
             "reservation:8082",
+            "nas.lan:8082",
             "reservation.holdfast.svc.cluster.local:8082",
         ] {
             assert!(is_known(host, &[]), "{host:?}");

@@ -16,7 +16,6 @@ mod frame;
 mod hosts;
 mod json;
 mod kinds;
-mod metrics;
 mod openapi;
 mod place;
 mod read;
@@ -25,6 +24,7 @@ mod route;
 mod rule;
 mod template;
 mod text;
+mod unsent;
 mod web;
 mod write;
 
@@ -32,8 +32,9 @@ use axum::Router;
 use server::Calls;
 
 pub use docs::Document;
+pub use error::Refused;
 
-use crate::{body::Bodies, cors::Cors, docs::Docs, edge::Edge, hosts::Hosts, web::Web};
+use crate::{cors::Cors, docs::Docs, edge::Edge, hosts::Hosts, unsent::Answers, web::Web};
 
 /// Who may call from a browser, and by which name.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -42,8 +43,9 @@ pub struct RestConfig {
     /// itself always may, and those of this machine where the service is called as localhost; others change nothing.
     #[arg(long, env = "HOLDFAST_CORS_ORIGINS", value_delimiter = ',', value_name = "ORIGINS")]
     pub cors_origins: Vec<String>,
-    /// Public names by which the service is called over HTTP, such as api.shop.example, parted by commas; *: by any. Addresses,
-    /// localhost, and names that nobody can register (without a dot, or below .local, .internal, .svc) need not be named.
+    /// Public names by which the service is called over HTTP, such as api.shop.example, parted by commas; *.shop.example: all that
+    /// end so; *: any. Addresses, localhost, and names that nobody can register (without a dot, or below .local, .internal, .svc,
+    /// .lan) need not be named; `service.namespace` of Kubernetes must be, as it looks like anybody's domain.
     #[arg(long, env = "HOLDFAST_HTTP_HOSTS", value_delimiter = ',', value_name = "NAMES")]
     pub http_hosts: Vec<String>,
 }
@@ -59,6 +61,8 @@ pub struct Api {
     pub max_body_bytes: usize,
     /// The descriptions that the page at `/docs` shows.
     pub documents: Vec<Document>,
+    /// Paths that others serve beside these, as OpenAPI describes them.
+    pub more: Vec<(String, serde_json::Value)>,
 }
 
 /// Everything over HTTP, with calls going to `calls`; to be merged with the routes of health and metrics.
@@ -66,14 +70,14 @@ pub struct Api {
 /// # Errors
 /// A service is unknown, or an RPC has no usable `google.api.http` annotation.
 pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Router> {
-    metrics::start();
     let pool = route::pool()?;
     let services = route::services(&pool, &api.services)?;
     let routes = route::routes(&services)?;
     let edge = Edge {
-        description: openapi::document(api.title, &services, &routes)?,
+        description: openapi::document(api.title, &services, &routes, api.more)?,
         docs: Docs::new(&api.documents)?,
-        bodies: Bodies::new(api.max_body_bytes),
+        max_body_bytes: api.max_body_bytes,
+        answers: Answers::default(),
         web: Web::new(api.services, calls.clone()),
         cors: Cors::new(&config.cors_origins),
         hosts: Hosts::new(&config.http_hosts),

@@ -1,27 +1,39 @@
 //! Who is let in: so many calls at a time, and a refusal at once for the rest, before anything of a request is read.
 //!
 //! Together with the limits on connections and messages this bounds the memory that calls can take. Calls between the
-//! services have a share of their own, so that a flood of customers keeps no hold from being settled; health is always
-//! answered.
+//! services have a share of their own, so that a flood of customers keeps no hold from being settled; so have calls that stay open
+//! for long. Health is always answered.
 
 use std::sync::Arc;
 
+use ::http::Request;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::Status;
 
-use crate::services;
+use crate::{
+    rate::{Key, RateConfig, Rates},
+    services,
+};
 
 /// Calls between the services that are handled at a time: each carries a batch, and there are few callers.
 const INTERNAL_CALLS: usize = 64;
+/// Calls that stay open as long as their callers like: of reflection, and who watches health.
+const OPEN_CALLS: usize = 512;
 /// What is never refused.
-const HEALTH: &str = "grpc.health.v1.Health";
+const HEALTH: &str = "/grpc.health.v1.Health/Check";
+const HEALTH_SERVICE: &str = "/grpc.health.v1.Health/";
+/// Paths of calls that stay open, by how they begin.
+const OPEN: [&str; 2] = ["/grpc.health.v1.Health/Watch", "/grpc.reflection."];
 
 /// The limits on calls in flight.
 #[derive(Clone, Debug)]
 pub struct Admission {
+    places: usize,
     customers: Arc<Semaphore>,
     internal: Arc<Semaphore>,
+    open: Arc<Semaphore>,
     internal_services: Arc<[&'static str]>,
+    rates: Option<Arc<Rates>>,
 }
 
 /// Leave to handle a call, until its response has been sent.
@@ -30,29 +42,87 @@ pub(crate) struct Admitted {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Admitted {
+    /// For what needs none.
+    pub(crate) fn without_leave() -> Self {
+        Self { _permit: None }
+    }
+}
+
 impl Admission {
     /// So many calls of customers at a time. The services of these full names are internal, and do not count among them.
     #[must_use]
     pub fn new(max_calls: usize, internal_services: &[&'static str]) -> Self {
         Self {
+            places: max_calls,
             customers: Arc::new(Semaphore::new(max_calls)),
             internal: Arc::new(Semaphore::new(INTERNAL_CALLS)),
+            open: Arc::new(Semaphore::new(OPEN_CALLS)),
             internal_services: internal_services.into(),
+            rates: None,
+        }
+    }
+
+    /// The same, with a limit on how often each caller may call, where one is set.
+    #[must_use]
+    pub fn limit_rates(self, config: &RateConfig) -> Self {
+        Self { rates: Rates::new(config).map(Arc::new), ..self }
+    }
+
+    /// Refuses a call of somebody who calls too often.
+    pub(crate) fn check_rate<B>(&self, request: &Request<B>) -> Result<(), Status> {
+        let Some(rates) = &self.rates else { return Ok(()) };
+        let path = request.uri().path();
+        if self.is_internal(path) || path.starts_with(HEALTH_SERVICE) {
+            return Ok(());
+        }
+        Key::of(request).map_or(Ok(()), |caller| rates.admit(&caller))
+    }
+
+    /// How many calls of customers are taken at a time.
+    pub(crate) fn places(&self) -> usize {
+        self.places
+    }
+
+    /// Refuses a call to this path if there is no place for it now: before anything of it is read.
+    pub(crate) fn check(&self, path: &str) -> Result<(), Status> {
+        match self.share(path) {
+            Some(share) if share.available_permits() == 0 => Err(api::overloaded()),
+            _ => Ok(()),
         }
     }
 
     /// Lets a call to this path in, or refuses it.
     pub(crate) fn admit(&self, path: &str) -> Result<Admitted, Status> {
-        let service = services::name(path);
-        if service == HEALTH {
-            return Ok(Admitted { _permit: None });
-        }
-        let share = if self.internal_services.contains(&service) { &self.internal } else { &self.customers };
+        let Some(share) = self.share(path) else { return Ok(Admitted::without_leave()) };
         match Arc::clone(share).try_acquire_owned() {
             Ok(permit) => Ok(Admitted { _permit: Some(permit) }),
             Err(_) => Err(api::overloaded()),
         }
     }
+
+    /// Whether a call to this path is one between services.
+    pub(crate) fn is_internal(&self, path: &str) -> bool {
+        self.internal_services.contains(&services::name(path))
+    }
+
+    /// Among which calls one to this path counts; none: it is never refused.
+    fn share(&self, path: &str) -> Option<&Arc<Semaphore>> {
+        if path == HEALTH {
+            None
+        } else if stays_open(path) {
+            Some(&self.open)
+        } else if self.is_internal(path) {
+            Some(&self.internal)
+        } else {
+            Some(&self.customers)
+        }
+    }
+}
+
+/// Whether a call to this path stays open as long as its caller likes.
+pub(crate) fn stays_open(path: &str) -> bool {
+    OPEN.iter().any(|begin| path.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -87,5 +157,20 @@ mod tests {
         let _calls: Vec<_> = (0..INTERNAL_CALLS).map(|_| admission.admit(SETTLEMENT).unwrap()).collect();
         assert!(admission.admit(SETTLEMENT).is_err());
         assert!(admission.admit("/grpc.health.v1.Health/Check").is_ok());
+        assert!(
+            admission.check(BOOKINGS).is_err() && admission.check("/grpc.health.v1.Health/Check").is_ok()
+        );
+    }
+
+    #[test]
+    fn calls_that_stay_open_take_no_place_from_others() {
+        let admission = admission(1);
+        let reflection = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+        let watch = "/grpc.health.v1.Health/Watch";
+        let _calls: Vec<_> = (0..OPEN_CALLS / 2)
+            .flat_map(|_| [reflection, watch].map(|path| admission.admit(path).unwrap()))
+            .collect();
+        assert!(admission.admit(watch).is_err() && admission.admit(reflection).is_err());
+        assert!(admission.admit(BOOKINGS).is_ok() && admission.admit(SETTLEMENT).is_ok());
     }
 }

@@ -4,18 +4,19 @@
 
 use std::{
     convert::Infallible,
+    fmt::{self, Debug, Formatter},
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll},
 };
 
 use ::http::Request;
-use axum::response::Response;
+use axum::{body::Bytes, response::Response};
 use tokio_util::task::TaskTracker;
-use tonic::body::Body;
+use tonic::{Status, body::Body};
 use tower::Service;
 
-use crate::guard::Guard;
+use crate::{Late, guard::Guard};
 
 /// Calls from within the process. UNAVAILABLE until the process serves, and from its drain on. Clones share the stack.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,17 @@ impl Calls {
         self.under_way.wait().await;
     }
 
+    /// Makes a gRPC call whose message is still to be made: of the request's body, of so many bytes at most, once that has arrived
+    /// and the call was let in. `decode` makes the message in its frame; it is told as well why there is none to be made.
+    pub async fn upload<D>(&self, mut request: Request<Body>, limit: usize, decode: D) -> Response
+    where
+        D: FnOnce(Result<Bytes, Late>) -> Result<Bytes, Status> + Send + 'static,
+    {
+        let decode: Arc<Mutex<Option<Decode>>> = Arc::new(Mutex::new(Some(Box::new(decode))));
+        request.extensions_mut().insert(Upload { limit, decode });
+        self.call(request).await
+    }
+
     /// Makes a gRPC call: a request as it comes over HTTP/2.
     pub async fn call(&self, request: Request<Body>) -> Response {
         let Some(served) = self.served.get() else { return api::unavailable().into_http() };
@@ -49,6 +61,30 @@ impl Calls {
             return api::unavailable().into_http();
         }
         served.answer(request).await.map(axum::body::Body::new)
+    }
+}
+
+type Decode = Box<dyn FnOnce(Result<Bytes, Late>) -> Result<Bytes, Status> + Send>;
+
+/// What a body is to become, in the extensions of a request.
+#[derive(Clone)]
+pub(crate) struct Upload {
+    /// How long the body may be.
+    pub(crate) limit: usize,
+    decode: Arc<Mutex<Option<Decode>>>,
+}
+
+impl Upload {
+    /// Makes the message.
+    pub(crate) fn decode(&self, body: Result<Bytes, Late>) -> Result<Bytes, Status> {
+        let decode = self.decode.lock().unwrap_or_else(PoisonError::into_inner).take();
+        decode.map_or_else(|| Err(api::internal()), |decode| decode(body))
+    }
+}
+
+impl Debug for Upload {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload").field("limit", &self.limit).finish_non_exhaustive()
     }
 }
 
@@ -153,5 +189,67 @@ mod tests {
         tell.send(true).unwrap();
         finished.await.unwrap();
         assert_eq!(under_way.await.unwrap(), Code::Ok);
+    }
+
+    /// A request that does not come.
+    fn silent() -> Body {
+        Body::new(http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<http_body::Frame<Bytes>, Infallible>,
+        >()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_slowly_takes_no_place_and_has_little_time() {
+        let (calls, tell) = opened();
+        tell.send(true).unwrap();
+        let slow: Vec<_> = (0..10)
+            .map(|_| {
+                let calls = calls.clone();
+                tokio::spawn(async move {
+                    calls.call(Request::post("/test.Test/Call").body(silent()).unwrap()).await
+                })
+            })
+            .collect();
+        while calls.under_way.len() < slow.len() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(status(&calls, "/test.Test/Call").await, Code::Ok);
+        for slow in slow {
+            assert_eq!(slow.await.unwrap().headers()["grpc-status"], "4");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_there_is_no_place_nothing_is_read() {
+        let (calls, _tell) = opened();
+        let _in_the_only_place = tokio::spawn({
+            let calls = calls.clone();
+            async move { status(&calls, "/test.Test/Call").await }
+        });
+        let refused = async || {
+            let request = Request::post("/test.Test/Call").body(silent()).unwrap();
+            let refused = tokio::time::timeout(std::time::Duration::from_millis(1), calls.call(request));
+            refused.await.is_ok_and(|response| response.headers()["grpc-status"] == "8")
+        };
+        while !refused().await {}
+    }
+
+    #[tokio::test]
+    async fn a_message_is_made_of_what_arrived_once_there_is_a_place() {
+        let (calls, tell) = opened();
+        tell.send(true).unwrap();
+        let upload = async |body: Body, limit| {
+            let (told, mut heard) = watch::channel(None);
+            let request = Request::post("/test.Test/Call").body(body).unwrap();
+            let decode = move |body| {
+                told.send_replace(Some(body));
+                Ok(Bytes::new())
+            };
+            calls.upload(request, limit, decode).await;
+            heard.wait_for(Option::is_some).await.map(|heard| heard.clone().unwrap()).unwrap()
+        };
+        let body = || Body::new(http_body_util::Full::from("body"));
+        assert_eq!(upload(body(), 4).await, Ok(Bytes::from("body")));
+        assert_eq!(upload(body(), 3).await, Err(Late::TooLarge(3)));
     }
 }

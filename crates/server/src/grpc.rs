@@ -18,6 +18,11 @@ use crate::{
 const MAX_CONNECTIONS: usize = 512;
 /// Calls in flight on one connection; a client with more waits, so it is more than a client should have.
 const MAX_STREAMS: u32 = 2048;
+/// Calls of one connection that were given up before they were looked at; one more, and it is closed. Who gives up calls has mostly
+/// waited for them first: only who resets them with the same stroke gets here.
+const MAX_UNSEEN_RESETS: usize = 256;
+/// The headers of a call, by HTTP/2's count; a token takes some 2 KiB.
+const MAX_HEADER_BYTES: u32 = 16 << 10;
 /// How much of one request may be on its way before it is read.
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// The same for all requests over a connection together: with [`MAX_CONNECTIONS`] it bounds what unread requests take.
@@ -49,7 +54,8 @@ pub(crate) async fn run(
     };
     let serving = Server::builder()
         .max_concurrent_streams(MAX_STREAMS)
-        .http2_max_pending_accept_reset_streams(Some(MAX_STREAMS as usize))
+        .http2_max_pending_accept_reset_streams(Some(MAX_UNSEEN_RESETS))
+        .http2_max_header_list_size(MAX_HEADER_BYTES)
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))

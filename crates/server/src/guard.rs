@@ -8,15 +8,23 @@ use std::{
 };
 
 use ::http::Request;
-use tonic::body::Body;
+use http_body_util::Full;
+use tonic::{Status, body::Body};
 use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
-    Admission, Services, deadline, malformed,
+    Admission, Arrivals, Peer, Services,
+    admission::{self, Admitted},
+    calls::Upload,
+    deadline, malformed,
     observe::{Call, Observed},
     panic,
+    responses::Responses,
 };
+
+/// The largest request with its frame. Services have limits of their own below it.
+const MAX_REQUEST_BYTES: usize = (4 << 20) + 5;
 
 /// The response of a service.
 pub(crate) type Response = ::http::Response<Body>;
@@ -29,26 +37,74 @@ pub(crate) struct Guard(Arc<Guarded>);
 struct Guarded {
     services: Services,
     admission: Admission,
+    arrivals: Arrivals,
+    responses: Responses,
 }
 
 impl Guard {
     pub(crate) fn new(services: Services, admission: Admission) -> Self {
-        Self(Arc::new(Guarded { services, admission }))
+        Self(Arc::new(Guarded {
+            services,
+            admission,
+            arrivals: Arrivals::default(),
+            responses: Responses::default(),
+        }))
     }
 
     /// Answers a call, or refuses it.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Observed {
-        let Guarded { services, admission } = &*self.0;
         let mut call = Call::begin(request.uri().path(), request.headers());
-        match admission.admit(request.uri().path()) {
-            Ok(admitted) => call.admitted(admitted),
-            Err(status) => return call.observe(status.into_http()),
+        if let Err(status) = self.0.admission.check_rate(&request) {
+            return call.observe(status.into_http());
         }
         let limit = deadline::limit(request.headers());
-        let answer = async { malformed::blame_caller(services.call(request).await) };
+        let line = request.extensions().get::<Peer>().and_then(|peer| peer.line.clone());
+        let mut leave = None;
+        let answer = async {
+            match self.0.receive(request).await {
+                Ok((request, admitted)) => {
+                    leave = Some(admitted);
+                    malformed::blame_caller(self.0.services.call(request).await)
+                }
+                Err(status) => status.into_http(),
+            }
+        };
         let handler = panic::caught(deadline::within(limit, answer));
         let response = handler.instrument(call.span()).await;
+        if let Some(admitted) = leave {
+            call.admitted(admitted);
+            if let Some(line) = line {
+                call.sending(self.0.responses.begin(line));
+            }
+        }
         call.observe(response)
+    }
+}
+
+impl Guarded {
+    /// Reads all of a request, and lets its call in: who sends slowly takes no place meanwhile. Where there is none at its
+    /// beginning, nothing is read.
+    async fn receive(&self, request: Request<Body>) -> Result<(Request<Body>, Admitted), Status> {
+        let (mut parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        if let Err(status) = self.admission.check(path) {
+            self.responses.make_place(self.admission.places());
+            return Err(status);
+        }
+        if admission::stays_open(path) {
+            let admitted = self.admission.admit(path)?;
+            return Ok((Request::from_parts(parts, body), admitted));
+        }
+        let upload = parts.extensions.remove::<Upload>();
+        let limit = upload.as_ref().map_or(MAX_REQUEST_BYTES, |upload| upload.limit);
+        let arrived = self.arrivals.whole(body, limit).await;
+        // What did not arrive makes no message.
+        let admitted = if arrived.is_ok() { self.admission.admit(path)? } else { Admitted::without_leave() };
+        let message = match upload {
+            Some(upload) => upload.decode(arrived)?,
+            None => arrived?,
+        };
+        Ok((Request::from_parts(parts, Body::new(Full::new(message))), admitted))
     }
 }
 

@@ -118,6 +118,12 @@ impl Health {
         self.parts.borrow().is_ready()
     }
 
+    /// Whether the process is about to end.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.parts.borrow().draining
+    }
+
     /// All parts as they are now.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {

@@ -1,12 +1,16 @@
 //! Boot, serve, drain: what a Holdfast process does around its own work.
 //!
-//! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the limit on calls in
-//! flight (`admission`), the end of a panic (`panic`), the deadline (`deadline`), the blame for what cannot be read
+//! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the limit on how often
+//! its caller calls (`rate`), the end of a panic (`panic`), the deadline (`deadline`), the arrival of all of its request
+//! (`arrivals`), the limit on calls in flight (`admission`), the blame for what cannot be read
 //! (`malformed`). Calls that come from within the process (`calls`) pass the same. Every process also answers `/livez`, `/readyz`
 //! and `/metrics` over HTTP. Both ports, and calls to other services, speak TLS where there are certificates (`tls`).
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
+mod address;
 mod admission;
+mod answering;
+mod arrivals;
 mod calls;
 mod client;
 mod commands;
@@ -14,6 +18,7 @@ mod deadline;
 mod directory;
 mod grpc;
 mod guard;
+mod head;
 mod health;
 mod health_service;
 mod healthcheck;
@@ -26,21 +31,29 @@ mod methods;
 mod observe;
 mod outgoing;
 mod panic;
+mod places;
+mod rate;
 mod reader;
+mod refused;
 mod replica;
 mod replicas;
+mod responses;
+mod room;
 mod services;
 mod share;
 mod terminate;
 mod tls;
 mod trailers;
+mod unparsed;
 
 use std::time::Duration;
 
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
+pub use address::Address;
 pub use admission::Admission;
+pub use arrivals::{Arrivals, Late};
 pub use calls::Calls;
 pub use client::{Channel, channel, channel_by, check_urls};
 pub use commands::{Command, Settings, parse};
@@ -50,6 +63,9 @@ pub use health::{Health, Part, PartState, Snapshot};
 pub use http::Crowded;
 pub use jobs::Jobs;
 pub use listener::{Endpoints, Listener};
+pub use rate::RateConfig;
+pub use refused::over_http as count_refused_over_http;
+pub use room::{Place, Room};
 pub use services::Services;
 pub use share::{Busy, Share, Turn};
 pub use terminate::on_terminate;

@@ -14,6 +14,7 @@ use crate::{
     admission::Admitted,
     guard::Response,
     methods,
+    responses::Sending,
     trailers::{self, Coded, Watched},
 };
 
@@ -43,6 +44,7 @@ pub(crate) struct Call {
     start: Instant,
     code: Option<Code>,
     admitted: Option<Admitted>,
+    sending: Option<Sending>,
 }
 
 impl Call {
@@ -64,12 +66,17 @@ impl Call {
         if telemetry::exports_traces() {
             trace(&span, &method, headers);
         }
-        Self { method, span, start: Instant::now(), code: None, admitted: None }
+        Self { method, span, start: Instant::now(), code: None, admitted: None, sending: None }
     }
 
     /// Keeps the leave to handle it until its end.
     pub(crate) fn admitted(&mut self, admitted: Admitted) {
         self.admitted = Some(admitted);
+    }
+
+    /// Keeps its response among those that are on their way, until its end.
+    pub(crate) fn sending(&mut self, sending: Sending) {
+        self.sending = Some(sending);
     }
 
     pub(crate) fn span(&self) -> Span {

@@ -1,5 +1,5 @@
-//! Connections whose other side has to read what it is sent: one that takes nothing for a while is closed, and what it was to
-//! be sent takes no memory any more.
+//! Connections whose other side has to read what it is sent, at some speed at least: one that does not is closed, and what it was
+//! to be sent takes no memory any more.
 
 use std::{
     future::Future as _,
@@ -11,33 +11,56 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep_until},
 };
 
-/// How long the other side may take nothing of what it is sent.
+/// How long the other side may be waited for...
 const LIMIT: Duration = Duration::from_secs(10);
+/// ... until it has taken so many bytes: 6 KiB a second at least. Time in which nothing waits to be sent does not count.
+const LEAST: usize = 64 << 10;
 
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Reader<S> {
     stream: S,
-    stuck: Option<Pin<Box<Sleep>>>,
+    /// How long it may still be waited for, and what it has taken since that was [`LIMIT`].
+    patience: Duration,
+    taken: usize,
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    since: Instant,
+    end: Pin<Box<Sleep>>,
 }
 
 impl<S> Reader<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, stuck: None }
+        Self { stream, patience: LIMIT, taken: 0, waiting: None }
     }
 
-    /// Passes on what a write came to, unless it has been waiting for too long.
-    fn limit<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if written.is_ready() {
-            self.stuck = None;
-            return written;
+    /// Passes on how much a write took, unless the other side has been waited for too long.
+    fn limit(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        let Poll::Ready(written) = written else {
+            let patience = self.patience;
+            let waiting = self.waiting.get_or_insert_with(|| {
+                let since = Instant::now();
+                Waiting { since, end: Box::pin(sleep_until(since + patience)) }
+            });
+            ready!(waiting.end.as_mut().poll(cx));
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        };
+        if let Some(waiting) = self.waiting.take() {
+            self.patience = self.patience.saturating_sub(waiting.since.elapsed());
         }
-        let stuck = self.stuck.get_or_insert_with(|| Box::pin(sleep(LIMIT)));
-        ready!(stuck.as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        if self.patience < LIMIT {
+            self.taken += written.as_ref().copied().unwrap_or_default();
+            if self.taken >= LEAST {
+                (self.patience, self.taken) = (LIMIT, 0);
+            }
+        }
+        Poll::Ready(written)
     }
 }
 
@@ -83,7 +106,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Reader<S> {
 mod tests {
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
-        time::Instant,
+        time::sleep,
     };
 
     use super::*;
@@ -97,16 +120,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_slowly_gets_everything() {
+    async fn who_reads_fast_enough_gets_everything_and_who_drips_does_not() {
+        for (pause, gets_it) in [(LIMIT * 9 / 10, true), (LIMIT / 2, true), (LIMIT * 11 / 10, false)] {
+            let (near, mut far) = duplex(LEAST);
+            let reading = tokio::spawn(async move {
+                let mut bytes = vec![0; LEAST];
+                for _ in 0..4 {
+                    sleep(pause).await;
+                    far.read_exact(&mut bytes).await?;
+                }
+                io::Result::Ok(())
+            });
+            assert_eq!(Reader::new(near).write_all(&vec![0; LEAST * 4]).await.is_ok(), gets_it, "{pause:?}");
+            assert_eq!(reading.await.unwrap().is_ok(), gets_it, "{pause:?}");
+        }
         let (near, mut far) = duplex(16);
-        let reading = tokio::spawn(async move {
-            let mut bytes = [0; 16];
-            for _ in 0..4 {
-                sleep(LIMIT * 9 / 10).await;
-                far.read_exact(&mut bytes).await.unwrap();
+        let start = Instant::now();
+        let dripping = tokio::spawn(async move {
+            while far.read_u8().await.is_ok() {
+                sleep(Duration::from_secs(1)).await;
             }
         });
-        Reader::new(near).write_all(&[0; 64]).await.unwrap();
-        reading.await.unwrap();
+        let error = Reader::new(near).write_all(&[0; 64]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(start.elapsed() <= LIMIT + Duration::from_secs(1));
+        dripping.await.unwrap();
     }
 }

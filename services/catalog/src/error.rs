@@ -242,7 +242,7 @@ fn code_of(reason: ErrorReason) -> Code {
         ErrorReason::CurrencyMismatch | ErrorReason::TotalTooLarge => Code::InvalidArgument,
         ErrorReason::IdReused | ErrorReason::SkuTaken => Code::AlreadyExists,
         ErrorReason::EtagMismatch => Code::Aborted,
-        ErrorReason::Overloaded => Code::ResourceExhausted,
+        ErrorReason::Overloaded | ErrorReason::RateLimited => Code::ResourceExhausted,
         ErrorReason::Unavailable => Code::Unavailable,
         ErrorReason::Unspecified => Code::Internal,
     }

@@ -19,7 +19,7 @@ use proto::catalog::{
     hold_service_server::HoldServiceServer,
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs, Services, TlsConfig};
+use server::{Admission, Calls, Endpoints, Health, Jobs, RateConfig, Services, TlsConfig};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -70,6 +70,9 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub max_calls: u32,
+    /// How often each caller may call.
+    #[command(flatten)]
+    pub rates: RateConfig,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -121,6 +124,7 @@ fn api() -> rest::Api {
         services: vec![CatalogServiceServer::<CatalogRpc>::NAME],
         max_body_bytes: MAX_BODY_BYTES,
         documents: vec![document],
+        more: Vec::new(),
     }
 }
 
@@ -159,7 +163,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .with(HoldServiceServer::new(holds))
         .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
-    let admission = Admission::new(config.max_calls as usize, &internal);
+    let admission = Admission::new(config.max_calls as usize, &internal).limit_rates(&config.rates);
     let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
     background.cancel();
     let finished = jobs.finish().await;

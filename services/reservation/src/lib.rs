@@ -16,6 +16,7 @@ pub mod transitions;
 mod convert;
 mod metrics;
 mod placement;
+mod webhook;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -30,7 +31,9 @@ use proto::{
     },
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, Services, TlsConfig};
+use server::{
+    Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, RateConfig, Services, TlsConfig,
+};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -42,6 +45,8 @@ use crate::{
     repair::Left,
     rpc::{audit_service::AuditRpc, booking_service::BookingRpc, settlement_service::SettlementRpc},
 };
+
+pub use crate::webhook::WebhookConfig;
 
 /// The schema of the reservation database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/reservation");
@@ -102,6 +107,9 @@ pub struct Config {
     #[arg(long, env = "HOLDFAST_MAX_CALLS", default_value_t = 2_048, value_name = "CALLS",
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub max_calls: u32,
+    /// How often each caller may call.
+    #[command(flatten)]
+    pub rates: RateConfig,
     /// The database.
     #[command(flatten)]
     pub database: DatabaseConfig,
@@ -117,6 +125,9 @@ pub struct Config {
     /// REST.
     #[command(flatten)]
     pub rest: RestConfig,
+    /// The webhook of the payment provider.
+    #[command(flatten)]
+    pub webhook: WebhookConfig,
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
@@ -161,6 +172,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     // Health is answered from the start, also while there is no database yet.
     let calls = Calls::default();
     let rest = rest::router(config.api(), &config.rest, calls.clone()).context("set up REST")?;
+    let rest = rest.merge(config.webhook.router(&calls).context("set up the webhook")?);
     let http = server::serve_http(endpoints.http, health.clone(), Some(rest), background.clone());
     jobs.spawn("http", &background, http);
     let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
@@ -188,7 +200,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .with(SettlementServiceServer::new(SettlementRpc(app.clone())))
         .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
-    let admission = Admission::new(config.max_calls as usize, &internal);
+    let admission = Admission::new(config.max_calls as usize, &internal).limit_rates(&config.rates);
     let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
     app.creator.finish().await;
     background.cancel();
@@ -245,6 +257,7 @@ impl Config {
         self.amqp.check()?;
         self.tls.check()?;
         self.telemetry.check()?;
+        self.webhook.check()?;
         self.calls.check(&self.catalog_url).context("read the catalog's URL")?;
         server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")
     }
@@ -260,6 +273,7 @@ impl Config {
             documents: documents
                 .map(|(name, url)| Document { name: name.to_owned(), url: url.to_owned() })
                 .into(),
+            more: self.webhook.description(),
         }
     }
 

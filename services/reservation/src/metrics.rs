@@ -1,15 +1,19 @@
-//! What reservation counts: bookings by the states that they enter, and payments. By the batch, so that one booking costs next to
-//! nothing.
+//! What reservation counts: bookings by the states that they enter, and payments, by the batch, so that one booking costs next to
+//! nothing; and events of the payment provider.
 
 use std::sync::LazyLock;
 
 use opentelemetry::{KeyValue, metrics::Counter};
 
-use crate::domain::{booking::StateName, command::PaymentOutcome};
+use crate::{
+    domain::{booking::StateName, command::PaymentOutcome},
+    webhook,
+};
 
 struct Instruments {
     bookings: Counter<u64>,
     payments: Counter<u64>,
+    webhook: Counter<u64>,
 }
 
 /// All labels are there from the start, with 0.
@@ -23,12 +27,19 @@ static INSTRUMENTS: LazyLock<Instruments> = LazyLock::new(|| {
             "holdfast_payments",
             "Payments that were reported, by what they came to",
         ),
+        webhook: telemetry::counter(
+            "holdfast_webhook_events",
+            "Events of the payment provider, by what came of them",
+        ),
     };
     for state in StateName::ALL {
         instruments.bookings.add(0, &[KeyValue::new("state", state.as_str())]);
     }
     for outcome in PaymentOutcome::ALL {
         instruments.payments.add(0, &[KeyValue::new("outcome", outcome.as_str())]);
+    }
+    for outcome in webhook::outcomes() {
+        instruments.webhook.add(0, &[KeyValue::new("outcome", outcome)]);
     }
     instruments
 });
@@ -62,6 +73,11 @@ impl Done {
             INSTRUMENTS.payments.add(count, &[KeyValue::new("outcome", outcome.as_str())]);
         }
     }
+}
+
+/// An event of the payment provider came to this.
+pub(crate) fn webhook(outcome: &'static str) {
+    INSTRUMENTS.webhook.add(1, &[KeyValue::new("outcome", outcome)]);
 }
 
 /// Makes the instruments, so that they are there before there is anything to count.

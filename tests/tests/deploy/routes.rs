@@ -95,6 +95,7 @@ fn rest_reaches_every_path_of_the_api_and_nothing_of_the_operators() {
     for (path, owner) in paths {
         assert_eq!(over_http(&documents, &path), [owner], "{path}");
     }
+    assert_eq!(over_http(&documents, "/v1/payments/webhook"), ["reservation"]);
     for path in ["/", "/metrics", "/livez", "/readyz", "/v1", "/v1/productsx", "/v2/bookings"] {
         assert_eq!(over_http(&documents, path), [""; 0], "{path}");
     }

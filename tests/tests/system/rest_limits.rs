@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use prost::bytes::Bytes;
+use proto::catalog::{ListOverdueHoldsRequest, ListProductsRequest};
 use stack::{Service, ServiceKind};
 use system_tests::{
-    Outcome, PATIENCE, Rest, World, customer, eventually, fresh_id, hasty, own, shared, when,
+    Outcome, PATIENCE, Rest, World, assert_refused, customer, eventually, fresh_id, hasty, own, shared, when,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
 };
+use tonic::Code;
 
 /// A request whose body of so many bytes does not come.
 async fn begin(service: &Service, more: &str) -> TcpStream {
@@ -38,30 +41,76 @@ fn metric(service: &Service, parts: &[&str]) -> Option<f64> {
     line.rsplit(' ').next()?.parse().ok()
 }
 
-#[tokio::test]
-async fn a_call_is_let_in_before_its_body_is_read_and_its_time_runs_from_then() -> Outcome {
-    let stack = own(hasty()).await;
-    let small = &stack.add(ServiceKind::Catalog, &[("HOLDFAST_MAX_CALLS", "1")]).expect("it starts");
-    let slow = eventually("others are sent away", PATIENCE, async || {
-        // It has the only place as long as its body is awaited.
-        let slow = begin(small, "grpc-timeout: 5S\r\n").await;
-        let mut statuses = (0..20).map(|_| small.get("/v1/products").expect("it answers").status);
-        if statuses.any(|status| status == 429) { Ok(slow) } else { Err("they are served") }
+/// Waits until a service that is ready serves REST as well.
+async fn serves(service: &Service) {
+    eventually("it serves", PATIENCE, async || {
+        let status = service.get("/v1/products/7").map_or(0, |answer| answer.status);
+        when(status == 400, status)
     })
     .await;
-    // Nothing of this one's body was sent, nor will be.
-    let refused = answer(begin(small, "expect: 100-continue\r\n").await).await;
-    assert!(refused.starts_with("HTTP/1.1 429") && refused.contains("OVERLOADED"), "{refused}");
-    // Who asks for health is answered meanwhile.
-    assert_eq!(small.get("/livez").expect("it answers").status, 200);
+}
 
-    let late = answer(slow).await;
-    assert!(late.starts_with("HTTP/1.1 408") && late.contains("DEADLINE_EXCEEDED"), "{late}");
-    assert_eq!(small.get("/v1/products").expect("it answers").status, 200);
-    for code in ["DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED"] {
-        let parts = ["holdfast_rpc_server_duration_seconds_count", "CatalogService/CreateProduct", code];
-        assert!(metric(small, &parts).is_some_and(|calls| calls >= 1.0), "{code}");
+#[tokio::test]
+async fn requests_that_are_sent_slowly_keep_nobody_out() -> Outcome {
+    let stack = own(hasty()).await;
+    let small = &stack.add(ServiceKind::Catalog, &[("HOLDFAST_MAX_CALLS", "2")]).expect("it starts");
+    serves(small).await;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        slow.push(begin(small, "").await);
     }
+    // Over HTTP and over gRPC: one at a time has a place.
+    for _ in 0..20 {
+        assert_eq!(small.get("/v1/products").expect("it answers").status, 200);
+    }
+    let mut catalog = World::of(&stack).with_catalog(small).catalog;
+    for _ in 0..20 {
+        catalog.list_products(ListProductsRequest::default()).await?;
+    }
+    for slow in slow {
+        let late = answer(slow).await;
+        assert!(late.starts_with("HTTP/1.1 408") && late.contains("DEADLINE_EXCEEDED"), "{late}");
+    }
+    let parts =
+        ["holdfast_rpc_server_duration_seconds_count", "CatalogService/CreateProduct", "DEADLINE_EXCEEDED"];
+    assert!(metric(small, &parts).is_some_and(|calls| calls >= 64.0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_caller_who_calls_too_often_is_told_when_to_come_back() -> Outcome {
+    let stack = own(hasty()).await;
+    let limits = [("HOLDFAST_RATE_LIMIT", "1"), ("HOLDFAST_RATE_BURST", "5")];
+    let slow = &stack.add(ServiceKind::Catalog, &limits).expect("it starts");
+    serves(slow).await; // and takes one of the five
+    let rest = Rest::of(&stack);
+    let get = async || {
+        let request = http::Request::get("/v1/products").body(Bytes::new()).expect("a request");
+        rest.send_to(&slow.http_url(), request).await
+    };
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.push(get().await);
+    }
+    assert!(answers[..4].iter().all(|answer| answer.status == 200), "{answers:?}");
+    let refused = answers.last().expect("there are ten");
+    refused.refused_because(429, "RESOURCE_EXHAUSTED", "RATE_LIMITED");
+    assert_eq!(refused.headers["retry-after"], "1");
+    // It is one limit for both ways to call; and none for health, nor for services.
+    let mut world = World::of(&stack).with_catalog(slow);
+    let refused = world.catalog.list_products(ListProductsRequest::default()).await.expect_err("too often");
+    assert_refused(Err::<(), _>(refused.clone()), Code::ResourceExhausted, "RATE_LIMITED");
+    assert!(api::retry_delay_of(&refused).is_some_and(|delay| delay <= Duration::from_secs(1)));
+    for _ in 0..20 {
+        assert_eq!(slow.get("/readyz").expect("it answers").status, 200);
+        world.holds.list_overdue_holds(ListOverdueHoldsRequest::default()).await?;
+    }
+    assert!(metric(slow, &["holdfast_rate_limited_total"]).is_some_and(|calls| calls >= 3.0));
+    eventually("a second later there is a call more", PATIENCE, async || {
+        let status = get().await.status;
+        when(status == 200, status)
+    })
+    .await;
     Ok(())
 }
 
@@ -95,7 +144,7 @@ async fn what_is_refused_over_http_is_counted() {
 }
 
 #[tokio::test]
-async fn health_and_metrics_are_answered_while_customers_take_all_connections() -> Outcome {
+async fn everybody_is_answered_while_all_connections_are_taken_by_who_says_nothing() -> Outcome {
     let stack = own(hasty()).await;
     let world = World::of(&stack);
     let meal = world.product(10, Duration::from_mins(1)).await;
@@ -105,9 +154,9 @@ async fn health_and_metrics_are_answered_while_customers_take_all_connections() 
     for _ in 0..1_200 {
         taken.push(TcpStream::connect(&address).await?);
     }
-    eventually("customers are sent away", PATIENCE, async || {
+    eventually("customers are let in", PATIENCE, async || {
         let status = service.get("/v1/bookings").map_or(0, |answer| answer.status);
-        when(status == 429, status)
+        when(status == 200, status)
     })
     .await;
     for path in ["/livez", "/readyz", "/metrics"] {

@@ -24,6 +24,7 @@ pub(crate) fn document(
     title: &str,
     services: &[ServiceDescriptor],
     routes: &[Route],
+    more: Vec<(String, Json)>,
 ) -> anyhow::Result<Bytes> {
     let comments = Comments::of(services);
     let mut schemas = Schemas::new(&comments);
@@ -32,6 +33,10 @@ pub(crate) fn document(
         let method = route.method.as_str().to_ascii_lowercase();
         let operation = operation::describe(route, &comments, &mut schemas);
         paths.entry(operation::path(route)).or_default().insert(method, operation);
+    }
+    for (path, operations) in more {
+        let Json::Object(operations) = operations else { continue };
+        paths.entry(path).or_default().extend(operations);
     }
     schemas.add_error();
     let tags = services.iter().map(|service| {
@@ -78,7 +83,7 @@ mod tests {
         let document = |name: &str| {
             let services = route::services(&pool, &[name]).unwrap();
             let routes = route::routes(&services).unwrap();
-            serde_json::from_slice(&document("Test", &services, &routes).unwrap()).unwrap()
+            serde_json::from_slice(&document("Test", &services, &routes, Vec::new()).unwrap()).unwrap()
         };
         names.map(document).into()
     }

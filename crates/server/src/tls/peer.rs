@@ -5,13 +5,17 @@ use std::{net::SocketAddr, sync::Arc};
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
+use crate::places::Line;
+
 /// The other side of a gRPC connection: stands in the extensions of every request that came over it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Peer {
     /// Its address.
     pub address: Option<SocketAddr>,
     /// The certificate that it showed, and that was found good.
     pub certificate: Option<PeerCertificate>,
+    /// To have the connection closed.
+    pub(crate) line: Option<Arc<Line>>,
 }
 
 /// A client's certificate that was verified against the client CA. Clones share its names.

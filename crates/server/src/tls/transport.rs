@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IoSlice},
+    net::{IpAddr, Ipv4Addr},
     pin::Pin,
     task::{Context, Poll},
 };
@@ -32,14 +33,23 @@ macro_rules! either {
 }
 
 impl Transport {
+    /// Where it comes from; of one that is gone already, nowhere.
+    pub(crate) fn address(&self) -> IpAddr {
+        let tcp = match self {
+            Self::Plain(stream) => stream,
+            Self::Secured(stream) => stream.get_ref().0,
+        };
+        tcp.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
+    }
+
     /// The other side.
     pub(crate) fn peer(&self) -> Peer {
         match self {
-            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), certificate: None },
+            Self::Plain(stream) => Peer { address: stream.peer_addr().ok(), ..Peer::default() },
             Self::Secured(stream) => {
                 let (tcp, session) = stream.get_ref();
                 let certificate = PeerCertificate::of(session.peer_certificates());
-                Peer { address: tcp.peer_addr().ok(), certificate }
+                Peer { address: tcp.peer_addr().ok(), certificate, line: None }
             }
         }
     }

@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use http::StatusCode;
+use ::http::StatusCode;
 use opentelemetry::{KeyValue, metrics::Counter};
 
 /// Every status that there is for it.
-const STATUSES: [u16; 8] = [400, 403, 404, 405, 408, 413, 415, 429];
+const STATUSES: [u16; 11] = [400, 401, 403, 404, 405, 408, 413, 414, 415, 429, 431];
 
 static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
     telemetry::counter(
@@ -16,14 +16,14 @@ static REFUSED: LazyLock<Counter<u64>> = LazyLock::new(|| {
 });
 
 /// Counts from 0, so that the first refusal shows as one.
-pub(crate) fn start() {
+pub(crate) fn show() {
     for status in STATUSES {
         REFUSED.add(0, &[label(status)]);
     }
 }
 
-/// Counts a refusal with this status.
-pub(crate) fn refused(status: StatusCode) {
+/// Counts a refusal over HTTP with this status.
+pub fn over_http(status: StatusCode) {
     tracing::debug!(status = status.as_u16(), "refused over HTTP");
     REFUSED.add(1, &[label(status.as_u16())]);
 }

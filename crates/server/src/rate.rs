@@ -1,0 +1,175 @@
+//! How often each caller may call: a bucket of tokens each, that fills at a steady rate up to a burst.
+//!
+//! A bucket is one instant, at which it is full again (GCRA). As many are kept as fit in a table of a fixed size: of a set of
+//! eight, in which a newcomer takes the place of the one that is the next to be full, and so has the least to lose.
+
+use std::{
+    hash::{BuildHasher as _, RandomState},
+    net::IpAddr,
+    sync::{LazyLock, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use ::http::Request;
+use opentelemetry::metrics::Counter;
+use tonic::Status;
+
+use crate::Address;
+
+/// Sets of buckets; a power of two.
+const SETS: usize = 8_192;
+/// Buckets of a set. All together are 65,536 callers, in 1 MiB.
+const WAYS: usize = 8;
+
+static LIMITED: LazyLock<Counter<u64>> = LazyLock::new(|| {
+    telemetry::counter("holdfast_rate_limited", "Calls refused because their callers call too often")
+});
+
+/// How often each caller may call.
+#[derive(clap::Args, Clone, Copy, Debug, Default)]
+pub struct RateConfig {
+    /// How many calls each caller may make a second, on average, over gRPC and HTTP together; more are refused. Not set: as many
+    /// as come. Callers are told apart by the subjects of their tokens, without tokens by address. Each replica counts for itself.
+    #[arg(long, env = "HOLDFAST_RATE_LIMIT", value_name = "CALLS",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate_limit: Option<u32>,
+    /// How many calls a caller may make at once after a rest. Not set: twice as many as in a second.
+    #[arg(long, env = "HOLDFAST_RATE_BURST", value_name = "CALLS",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub rate_burst: Option<u32>,
+}
+
+/// Who calls, as far as rates go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Key {
+    /// Whoever is at this address.
+    Address(IpAddr),
+}
+
+impl Key {
+    /// The caller of a request; none: the process itself.
+    pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
+        Address::of(request).map(|address| Self::Address(address.network()))
+    }
+}
+
+/// The buckets.
+#[derive(Debug)]
+pub(crate) struct Rates {
+    /// In which a bucket gets one token.
+    interval_ns: u64,
+    /// In which an empty one gets all tokens but one.
+    burst_ns: u64,
+    start: Instant,
+    /// With a secret of its own: nobody can choose whose bucket to take.
+    hasher: RandomState,
+    sets: Box<[Mutex<[Bucket; WAYS]>]>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    caller: u64,
+    /// When it is full again, since the start.
+    full_ns: u64,
+}
+
+impl Rates {
+    /// None, where there is no limit.
+    pub(crate) fn new(config: &RateConfig) -> Option<Self> {
+        LIMITED.add(0, &[]);
+        let rate = u64::from(config.rate_limit?);
+        let burst = config.rate_burst.map_or(2 * rate, u64::from);
+        let interval_ns = 1_000_000_000 / rate;
+        Some(Self {
+            interval_ns,
+            burst_ns: interval_ns * (burst - 1),
+            start: Instant::now(),
+            hasher: RandomState::new(),
+            sets: (0..SETS).map(|_| Mutex::default()).collect(),
+        })
+    }
+
+    /// Takes a token of the caller's bucket.
+    pub(crate) fn admit(&self, caller: &Key) -> Result<(), Status> {
+        let now_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.take(self.hasher.hash_one(caller), now_ns).map_err(|wait| {
+            LIMITED.add(1, &[]);
+            api::rate_limited(wait)
+        })
+    }
+
+    /// Takes a token, or says when there will be one.
+    fn take(&self, caller: u64, now_ns: u64) -> Result<(), Duration> {
+        let number = usize::try_from(caller % (SETS as u64)).expect("it is below the number of sets");
+        let mut set = self.sets[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chosen = 0;
+        for (at, bucket) in set.iter().enumerate() {
+            if bucket.caller == caller {
+                chosen = at;
+                break;
+            }
+            if bucket.full_ns < set[chosen].full_ns {
+                chosen = at;
+            }
+        }
+        let bucket = &mut set[chosen];
+        if bucket.caller != caller {
+            *bucket = Bucket { caller, full_ns: 0 };
+        }
+        let full_ns = bucket.full_ns.max(now_ns);
+        match (full_ns - now_ns).checked_sub(self.burst_ns) {
+            None | Some(0) => {
+                bucket.full_ns = full_ns + self.interval_ns;
+                Ok(())
+            }
+            Some(too_early) => Err(Duration::from_nanos(too_early)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn rates(rate: u32, burst: u32) -> Rates {
+        Rates::new(&RateConfig { rate_limit: Some(rate), rate_burst: Some(burst) }).unwrap()
+    }
+
+    #[test]
+    fn a_burst_is_let_in_and_then_what_the_rate_allows() {
+        let rates = rates(10, 5);
+        for start in [0, 100 * SECOND] {
+            for _ in 0..5 {
+                assert_eq!(rates.take(7, start), Ok(()));
+            }
+            assert_eq!(rates.take(7, start), Err(Duration::from_millis(100)));
+            assert_eq!(rates.take(7, start + SECOND / 20), Err(Duration::from_millis(50)));
+            assert_eq!(rates.take(8, start), Ok(()), "another caller");
+            let in_a_second = (1..=100).filter(|i| rates.take(7, start + i * SECOND / 100).is_ok());
+            assert_eq!(in_a_second.count(), 10);
+        }
+    }
+
+    #[test]
+    fn callers_without_number_take_no_memory_and_nobodys_tokens() {
+        let rates = rates(1, 10);
+        for _ in 0..10 {
+            assert_eq!(rates.take(7, SECOND), Ok(()));
+        }
+        assert!(rates.take(7, SECOND).is_err());
+        // All of the same set, once each: the one who has used up everything is the last to be forgotten.
+        for other in 1..1_000 {
+            assert_eq!(rates.take(7 + other * (SETS as u64), SECOND), Ok(()));
+        }
+        assert!(rates.take(7, SECOND).is_err());
+    }
+
+    #[test]
+    fn without_a_limit_there_is_none() {
+        assert!(Rates::new(&RateConfig::default()).is_none());
+        let default_burst = Rates::new(&RateConfig { rate_limit: Some(100), rate_burst: None }).unwrap();
+        assert_eq!((0..1_000).filter(|_| default_burst.take(1, 5).is_ok()).count(), 200);
+    }
+}

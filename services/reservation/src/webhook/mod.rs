@@ -1,0 +1,142 @@
+//! The webhook of a payment provider: `POST /v1/payments/webhook` on the HTTP port, where secrets for it are set.
+//!
+//! What the provider tells becomes the calls that anybody else would make (`outcome`), through the same stack as theirs, in the
+//! provider's name. Events come at least once and in no order. Only `provider` knows the provider's format, and `signature` how
+//! its events are signed. Decisions: `docs/adr/0015`; how to connect a provider: `docs/payments.md`.
+
+mod describe;
+mod outcome;
+mod provider;
+mod signature;
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Request, State},
+    response::Response,
+    routing::post,
+};
+use http::{HeaderValue, Method, StatusCode, header};
+use rest::Refused;
+use serde_json::json;
+use server::{Arrivals, Calls, Crowded, Late};
+use tonic::Code;
+
+use crate::metrics;
+use outcome::{Outcome, Provider};
+use signature::Secrets;
+
+/// Where the provider sends its events.
+const PATH: &str = "/v1/payments/webhook";
+/// The largest event.
+const MAX_BODY_BYTES: usize = 64 << 10;
+/// Events that are awaited at a time, and what they have sent so far.
+const ARRIVALS: (usize, usize) = (64, 2 << 20);
+
+/// The webhook.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub struct WebhookConfig {
+    /// The secrets with which the payment provider signs what it sends to /v1/payments/webhook: one a line, several while they are
+    /// rotated; read again when the file changes. Not set: there is no webhook.
+    #[arg(long, env = "HOLDFAST_WEBHOOK_SECRETS_FILE", value_name = "FILE")]
+    pub webhook_secrets_file: Option<PathBuf>,
+}
+
+impl WebhookConfig {
+    /// Whether it can be used.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        self.webhook_secrets_file.as_ref().map_or(Ok(()), |file| Secrets::read(file).map(drop))
+    }
+
+    /// What OpenAPI has to say of it.
+    pub(crate) fn description(&self) -> Vec<(String, serde_json::Value)> {
+        let path = self.webhook_secrets_file.as_ref().map(|_| (PATH.to_owned(), describe::path()));
+        path.into_iter().collect()
+    }
+
+    /// Its route, where there is one. What it asks for goes to `calls`.
+    ///
+    /// # Errors
+    /// The secrets cannot be read, or there are none.
+    pub(crate) fn router(&self, calls: &Calls) -> anyhow::Result<Router> {
+        let Some(file) = &self.webhook_secrets_file else { return Ok(Router::new()) };
+        let webhook = Webhook {
+            secrets: Secrets::read(file)?,
+            arrivals: Arrivals::new(ARRIVALS.0, ARRIVALS.1),
+            provider: Provider::new(calls),
+        };
+        let route = post(receive).fallback(only_post);
+        Ok(Router::new().route(PATH, route).with_state(Arc::new(webhook)))
+    }
+}
+
+#[derive(Debug)]
+struct Webhook {
+    secrets: Secrets,
+    arrivals: Arrivals,
+    provider: Provider,
+}
+
+async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
+    match webhook.handle(request).await {
+        Ok(outcome) => {
+            metrics::webhook(outcome.as_str());
+            answer(outcome)
+        }
+        Err((outcome, refused)) => {
+            metrics::webhook(outcome.as_str());
+            let mut response = refused.answer();
+            // What was not read of it ends the connection.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+    }
+}
+
+async fn only_post() -> Response {
+    Refused::method(&[Method::POST]).answer()
+}
+
+impl Webhook {
+    /// What came of an event; or why it was not taken, and what the provider is to hear.
+    async fn handle(&self, request: Request) -> Result<Outcome, (Outcome, Refused)> {
+        if request.extensions().get::<Crowded>().is_some() {
+            return Err((Outcome::Later, api::overloaded().into()));
+        }
+        let (parts, body) = request.into_parts();
+        let signature = parts.headers.get(provider::SIGNATURE).and_then(|value| value.to_str().ok());
+        let Some(signature) = signature else { return Err(unsigned()) };
+        let body = self.arrivals.whole(body, MAX_BODY_BYTES).await;
+        let body = body.map_err(|late| match late {
+            Late::TooLarge(_) => (Outcome::Malformed, late.into()),
+            Late::Silent | Late::PutOut | Late::BrokeOff => (Outcome::Later, late.into()),
+        })?;
+        if !self.secrets.verify(signature, &body).await {
+            return Err(unsigned());
+        }
+        let event = provider::read(&body).map_err(|error| {
+            tracing::error!(%error, "an event of the payment provider that cannot be read");
+            let message = format!("the event cannot be read: {error}");
+            (Outcome::Malformed, Refused::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message))
+        })?;
+        self.provider.tell(event).await.map_err(|status| (Outcome::Later, status.into()))
+    }
+}
+
+fn unsigned() -> (Outcome, Refused) {
+    let message = "the signature is not that of a secret that is known, or is older than 5 minutes";
+    (Outcome::Unsigned, Refused::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message))
+}
+
+fn answer(outcome: Outcome) -> Response {
+    let mut response = Response::new(Body::from(json!({ "outcome": outcome.as_str() }).to_string()));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// All outcomes by their labels.
+pub(crate) fn outcomes() -> impl Iterator<Item = &'static str> {
+    Outcome::ALL.into_iter().map(Outcome::as_str)
+}
