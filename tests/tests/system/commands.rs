@@ -28,7 +28,7 @@ fn version_names_the_program_its_version_and_its_commit_without_any_configuratio
 }
 
 /// The options that need not be given, or cannot be made up.
-const WITHOUT_DEFAULT: [&str; 15] = [
+const WITHOUT_DEFAULT: [&str; 18] = [
     "database-url",
     "migrate-url",
     "cors-origins",
@@ -44,6 +44,9 @@ const WITHOUT_DEFAULT: [&str; 15] = [
     "amqp-ca-file",
     "amqp-cert-file",
     "amqp-key-file",
+    "rate-limit",
+    "rate-burst",
+    "webhook-secrets-file",
 ];
 
 #[test]
