@@ -1,7 +1,7 @@
 # Holdfast: `make` lists what there is to make.
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs psql demo audit chaos test overload bench bench-quick check model fmt sqlx tools clean
+.PHONY: help up down status logs psql demo token audit chaos test overload bench bench-quick check model fmt sqlx tools clean
 SHELL := /bin/sh
 MAKEFLAGS += --no-print-directory
 
@@ -23,11 +23,11 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+[a-zA-Z<>-]*:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo '  make logs-PART  Follow the log of catalog, reservation, expirer, postgres or rabbitmq'
 
-up: ## Install what is missing, build, and run Holdfast on this machine
+up: ## Install what is missing, build, and run Holdfast on this machine (AUTH=1: callers need tokens)
 	@scripts/install.sh toolchain servers tools
 	$(call step,building (release; the first time takes minutes),HOLDFAST_COMMIT=$$(git rev-parse HEAD 2>/dev/null) cargo build --release --locked $(PROGRAMS))
 	@echo '==> starting'
-	@$(HOLDFAST) up
+	@$(HOLDFAST) up $(if $(AUTH),--auth)
 
 down: $(HOLDFAST) ## Stop it; its data is kept
 	@$(HOLDFAST) down
@@ -46,6 +46,9 @@ psql: $(HOLDFAST) ## Open psql on the catalog's database (DB=reservation: on the
 
 demo: $(HOLDFAST) ## Drive the running Holdfast through the life of bookings, and show it
 	@$(HOLDFAST) demo
+
+token: $(HOLDFAST) ## Print a token for AUTH=1 make up (ROLE=customer|operator|service SUBJECT=ada)
+	@$(HOLDFAST) token $(if $(ROLE),--role $(ROLE)) $(if $(SUBJECT),--subject $(SUBJECT))
 
 audit: $(HOLDFAST) ## Check the invariants across both databases while it runs (ARGS='--format json')
 	@$(HOLDFAST) audit -- $(ARGS)

@@ -17,7 +17,7 @@ const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PATCH, D
 const VARY: HeaderValue = HeaderValue::from_static("origin");
 /// The headers that pages may send where the browser does not say which they want to.
 const HEADERS: HeaderValue = HeaderValue::from_static(
-    "content-type, authorization, grpc-timeout, traceparent, x-grpc-web, x-user-agent",
+    "content-type, authorization, grpc-timeout, traceparent, x-grpc-web, x-request-id, x-user-agent",
 );
 /// How long a browser may remember, in seconds.
 const MAX_AGE: HeaderValue = HeaderValue::from_static("600");

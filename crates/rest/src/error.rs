@@ -11,6 +11,10 @@ use tonic_types::StatusExt as _;
 
 use crate::{answer, text};
 
+/// How a caller is to say who they are (RFC 6750, section 3).
+const NO_TOKEN: HeaderValue = HeaderValue::from_static("Bearer realm=\"holdfast\"");
+const BAD_TOKEN: HeaderValue = HeaderValue::from_static("Bearer realm=\"holdfast\", error=\"invalid_token\"");
+
 /// An error over HTTP, on its way out.
 #[derive(Debug)]
 pub struct Refused {
@@ -129,6 +133,11 @@ fn respond(http: StatusCode, status: &Status, name: impl Fn(&str) -> String) -> 
     let error =
         Error { code: http.as_u16(), status: api::code_name(status.code()), message: &message, details };
     let mut response = answer::json(http, &error);
+    if http == StatusCode::UNAUTHORIZED {
+        let is_bad = given.error_info().is_some_and(|info| info.reason == "BAD_CREDENTIALS");
+        let challenge = if is_bad { BAD_TOKEN } else { NO_TOKEN };
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
     if let Some(delay) = delay {
         // Whole seconds are all that it can say: never less than the delay.
         let seconds = delay.as_millis().div_ceil(1_000).max(1);
@@ -200,6 +209,18 @@ mod tests {
         let fields = &error["details"][0]["fieldViolations"];
         let named: Vec<_> = fields.as_array().unwrap().iter().map(|field| &field["field"]).collect();
         assert_eq!(named, ["holdTtl", "body", "updateMask"]);
+    }
+
+    #[tokio::test]
+    async fn who_is_not_known_hears_how_to_say_who_they_are() {
+        for (reason, wanted) in [("NO_CREDENTIALS", NO_TOKEN), ("BAD_CREDENTIALS", BAD_TOKEN)] {
+            let status = api::refusal(Code::Unauthenticated, reason, "who?", []);
+            let response = of_service(&status, None);
+            assert_eq!((response.status().as_u16(), &response.headers()["www-authenticate"]), (401, &wanted));
+            assert_eq!(body(response).await["details"][0]["reason"], reason);
+        }
+        let denied = of_service(&api::refusal(Code::PermissionDenied, "ROLE_NOT_ALLOWED", "no", []), None);
+        assert_eq!((denied.status().as_u16(), denied.headers().get("www-authenticate")), (403, None));
     }
 
     #[tokio::test]

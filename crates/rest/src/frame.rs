@@ -10,13 +10,14 @@ use tonic::body::Body;
 
 /// How long a frame's head is.
 const HEAD: usize = 5;
-/// What is passed on of the caller's headers: how long it waits, which trace it is part of, who it is.
-const PASSED_ON: [HeaderName; 5] = [
+/// What is passed on of the caller's headers: how long it waits, which trace it is part of, what it calls its request, who it is.
+const PASSED_ON: [HeaderName; 6] = [
     header::AUTHORIZATION,
     HeaderName::from_static("grpc-timeout"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
     HeaderName::from_static("baggage"),
+    HeaderName::from_static("x-request-id"),
 ];
 
 /// A gRPC call with this body, of who sent this.

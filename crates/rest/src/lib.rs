@@ -59,6 +59,8 @@ pub struct Api {
     pub services: Vec<&'static str>,
     /// The largest body of a request.
     pub max_body_bytes: usize,
+    /// Whether callers show a bearer token.
+    pub bearer: bool,
     /// The descriptions that the page at `/docs` shows.
     pub documents: Vec<Document>,
     /// Paths that others serve beside these, as OpenAPI describes them.
@@ -74,7 +76,7 @@ pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Rou
     let services = route::services(&pool, &api.services)?;
     let routes = route::routes(&services)?;
     let edge = Edge {
-        description: openapi::document(api.title, &services, &routes, api.more)?,
+        description: openapi::document(api.title, api.bearer, &services, &routes, api.more)?,
         docs: Docs::new(&api.documents)?,
         max_body_bytes: api.max_body_bytes,
         answers: Answers::default(),

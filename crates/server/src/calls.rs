@@ -52,7 +52,8 @@ impl Calls {
         self.call(request).await
     }
 
-    /// Makes a gRPC call: a request as it comes over HTTP/2.
+    /// Makes a gRPC call: a request as it comes over HTTP/2. A [`Caller`](crate::Caller) in its extensions is believed: that is how
+    /// the process itself calls. Nothing that comes over a connection may be put there.
     pub async fn call(&self, request: Request<Body>) -> Response {
         let Some(served) = self.served.get() else { return api::unavailable().into_http() };
         // First the token: a drain that begins now waits for this call.
@@ -140,7 +141,11 @@ mod tests {
     /// Calls to a service that answers when this says so.
     fn opened() -> (Calls, watch::Sender<bool>) {
         let (calls, (tell, told)) = (Calls::default(), watch::channel(false));
-        calls.open(Guard::new(Services::new().with(Test(told)), Admission::new(1, &[])));
+        calls.open(Guard::new(
+            Services::new().with(Test(told)),
+            Admission::new(1, &[]),
+            crate::Access::open(),
+        ));
         (calls, tell)
     }
 

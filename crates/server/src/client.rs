@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use ::http::{Request, Response};
+use ::http::{Request, Response, header};
 use anyhow::ensure;
 use http_body_util::BodyExt as _;
 use tokio::time::timeout;
@@ -24,6 +24,7 @@ use crate::{
     outgoing::Outgoing,
     replica::Url,
     replicas::Replicas,
+    token::TokenFile,
     trailers::{self, Coded as _},
 };
 
@@ -37,6 +38,7 @@ use crate::{
 pub struct Channel {
     replicas: Arc<Replicas>,
     timeout: Duration,
+    token: Option<TokenFile>,
 }
 
 /// Makes a channel to `urls` (`http://127.0.0.1:50051`), one or several parted by commas. Every address that the host of one of
@@ -59,7 +61,7 @@ pub(crate) fn channel_over(
 ) -> anyhow::Result<Channel> {
     let secured = any_https(urls);
     ensure!(!secured || dialer.is_secured(), "an https:// URL needs HOLDFAST_CALLS_CA_FILE");
-    Ok(Channel { replicas: directory::replicas(urls, lookup, dialer)?, timeout })
+    Ok(Channel { replicas: directory::replicas(urls, lookup, dialer)?, timeout, token: None })
 }
 
 /// The same, with names that are looked up by `lookup`.
@@ -83,6 +85,14 @@ pub fn check_urls(urls: &str) -> anyhow::Result<()> {
     urls.split(',').try_for_each(|url| Url::parse(url.trim()).map(drop))
 }
 
+impl Channel {
+    /// The same way, with this token shown on each call.
+    #[must_use]
+    pub fn with_token(self, token: Option<TokenFile>) -> Self {
+        Self { token, ..self }
+    }
+}
+
 impl Service<Request<Body>> for Channel {
     type Response = Response<Body>;
     type Error = Status;
@@ -96,6 +106,9 @@ impl Service<Request<Body>> for Channel {
         let asked = request.headers().get(GRPC_TIMEOUT).and_then(deadline::parse);
         let limit = [asked, deadline::time_left()].into_iter().flatten().fold(self.timeout, Duration::min);
         request.headers_mut().insert(GRPC_TIMEOUT, deadline::format(limit));
+        if let Some(token) = self.token.as_ref().and_then(TokenFile::header) {
+            request.headers_mut().insert(header::AUTHORIZATION, token);
+        }
         let replicas = Arc::clone(&self.replicas);
         let mut call = Outgoing::begin(request.uri().path());
         let span = call.span();

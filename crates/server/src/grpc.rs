@@ -10,8 +10,8 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_reflection::server as reflection;
 
 use crate::{
-    Admission, Calls, DRAIN_LIMIT, Health, Listener, Services, guard::Guard, health_service::HealthService,
-    incoming, tls,
+    Access, Admission, Calls, DRAIN_LIMIT, Health, Listener, Services, guard::Guard,
+    health_service::HealthService, incoming, tls,
 };
 
 /// Connections at a time; one more is closed at once.
@@ -37,10 +37,11 @@ pub(crate) async fn run(
     services: Services,
     health: Health,
     admission: Admission,
+    access: Access,
     calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let guard = Guard::new(complete(services, &health)?, admission);
+    let guard = Guard::new(complete(services, &health)?, admission, access);
     calls.open(guard.clone());
     let incoming = TcpIncoming::from(listener.tcp)
         .with_nodelay(Some(true))

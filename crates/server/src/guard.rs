@@ -14,7 +14,7 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
-    Admission, Arrivals, Peer, Services,
+    Access, Admission, Arrivals, Peer, Services,
     admission::{self, Admitted},
     calls::Upload,
     deadline, malformed,
@@ -37,15 +37,17 @@ pub(crate) struct Guard(Arc<Guarded>);
 struct Guarded {
     services: Services,
     admission: Admission,
+    access: Access,
     arrivals: Arrivals,
     responses: Responses,
 }
 
 impl Guard {
-    pub(crate) fn new(services: Services, admission: Admission) -> Self {
+    pub(crate) fn new(services: Services, admission: Admission, access: Access) -> Self {
         Self(Arc::new(Guarded {
             services,
             admission,
+            access,
             arrivals: Arrivals::default(),
             responses: Responses::default(),
         }))
@@ -54,14 +56,11 @@ impl Guard {
     /// Answers a call, or refuses it.
     pub(crate) async fn answer(&self, request: Request<Body>) -> Observed {
         let mut call = Call::begin(request.uri().path(), request.headers());
-        if let Err(status) = self.0.admission.check_rate(&request) {
-            return call.observe(status.into_http());
-        }
         let limit = deadline::limit(request.headers());
         let line = request.extensions().get::<Peer>().and_then(|peer| peer.line.clone());
         let mut leave = None;
         let answer = async {
-            match self.0.receive(request).await {
+            match self.0.let_in(request).await {
                 Ok((request, admitted)) => {
                     leave = Some(admitted);
                     malformed::blame_caller(self.0.services.call(request).await)
@@ -82,6 +81,15 @@ impl Guard {
 }
 
 impl Guarded {
+    /// Asks who calls, and how often they do, before anything of the request is read; then reads it.
+    async fn let_in(&self, mut request: Request<Body>) -> Result<(Request<Body>, Admitted), Status> {
+        let known = self.access.admit(&mut request).await;
+        // Who is refused all the time is refused by the rate of their address.
+        self.admission.check_rate(&request)?;
+        known?;
+        self.receive(request).await
+    }
+
     /// Reads all of a request, and lets its call in: who sends slowly takes no place meanwhile. Where there is none at its
     /// beginning, nothing is read.
     async fn receive(&self, request: Request<Body>) -> Result<(Request<Body>, Admitted), Status> {

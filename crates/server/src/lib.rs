@@ -1,12 +1,13 @@
 //! Boot, serve, drain: what a Holdfast process does around its own work.
 //!
-//! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the limit on how often
-//! its caller calls (`rate`), the end of a panic (`panic`), the deadline (`deadline`), the arrival of all of its request
-//! (`arrivals`), the limit on calls in flight (`admission`), the blame for what cannot be read
+//! Every gRPC call passes (`guard`), from the outside in: the span and the metrics of the call (`observe`), the end of a panic
+//! (`panic`), the deadline (`deadline`), the question who calls (`access`), the limit on how often they do (`rate`), the arrival of all
+//! of its request (`arrivals`), the limit on calls in flight (`admission`), the blame for what cannot be read
 //! (`malformed`). Calls that come from within the process (`calls`) pass the same. Every process also answers `/livez`, `/readyz`
 //! and `/metrics` over HTTP. Both ports, and calls to other services, speak TLS where there are certificates (`tls`).
 //! Owns no business: what is served, and what readiness depends on, comes from the service.
 
+mod access;
 mod address;
 mod admission;
 mod answering;
@@ -34,6 +35,7 @@ mod panic;
 mod places;
 mod rate;
 mod reader;
+mod refusals;
 mod refused;
 mod replica;
 mod replicas;
@@ -43,6 +45,7 @@ mod services;
 mod share;
 mod terminate;
 mod tls;
+mod token;
 mod trailers;
 mod unparsed;
 
@@ -51,6 +54,7 @@ use std::time::Duration;
 use axum::Router;
 use tokio_util::sync::CancellationToken;
 
+pub use access::{Access, Caller};
 pub use address::Address;
 pub use admission::Admission;
 pub use arrivals::{Arrivals, Late};
@@ -64,12 +68,14 @@ pub use http::Crowded;
 pub use jobs::Jobs;
 pub use listener::{Endpoints, Listener};
 pub use rate::RateConfig;
+pub use refusals::count_refusal;
 pub use refused::over_http as count_refused_over_http;
 pub use room::{Place, Room};
 pub use services::Services;
 pub use share::{Busy, Share, Turn};
 pub use terminate::on_terminate;
 pub use tls::{CallsConfig, Dialer, Peer, PeerCertificate, TlsConfig};
+pub use token::{TokenConfig, TokenFile};
 
 /// How long calls in flight are waited for once the process is to stop.
 const DRAIN_LIMIT: Duration = Duration::from_secs(10);
@@ -85,10 +91,11 @@ pub async fn serve(
     services: Services,
     health: Health,
     admission: Admission,
+    access: Access,
     calls: Calls,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    grpc::run(listener.into(), services, health, admission, calls, stop).await
+    grpc::run(listener.into(), services, health, admission, access, calls, stop).await
 }
 
 /// Answers for health and metrics over HTTP until `stop`, and for whatever `more` has: to be started before anything else, and

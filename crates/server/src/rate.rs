@@ -6,7 +6,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     net::IpAddr,
-    sync::{LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -14,7 +14,7 @@ use ::http::Request;
 use opentelemetry::metrics::Counter;
 use tonic::Status;
 
-use crate::Address;
+use crate::{Address, Caller};
 
 /// Sets of buckets; a power of two.
 const SETS: usize = 8_192;
@@ -40,16 +40,24 @@ pub struct RateConfig {
 }
 
 /// Who calls, as far as rates go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     /// Whoever is at this address.
     Address(IpAddr),
+    /// Whoever has tokens of this subject.
+    Subject(Arc<str>),
 }
 
 impl Key {
     /// The caller of a request; none: the process itself.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
-        Address::of(request).map(|address| Self::Address(address.network()))
+        let address = Address::of(request)?;
+        let subject = request.extensions().get::<Caller>().map(|caller| &caller.subject);
+        let subject = subject.filter(|subject| !subject.is_empty());
+        Some(match subject {
+            Some(subject) => Self::Subject(Arc::clone(subject)),
+            None => Self::Address(address.network()),
+        })
     }
 }
 

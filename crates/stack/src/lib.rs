@@ -21,6 +21,7 @@
 mod binary;
 mod home;
 pub mod http;
+mod issuer;
 mod links;
 pub mod log;
 mod options;
@@ -39,6 +40,7 @@ pub mod wait;
 
 pub use binary::binary;
 pub use home::Home;
+pub use issuer::TokenIssuer;
 pub use links::{CLIENTS, Link};
 pub use options::{Options, Ports};
 pub use pki::{Certificate, Pki};

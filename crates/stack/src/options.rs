@@ -35,6 +35,8 @@ pub struct Options {
     /// Whether everybody speaks TLS alone, with certificates made for the stack, and the services know each other by theirs. Not
     /// of a cluster, and in a folder for the time being.
     pub tls: bool,
+    /// Whether callers have to say who they are, by tokens of an issuer of the stack's own.
+    pub auth: bool,
     /// The ports of the first replicas.
     pub ports: Ports,
     /// How many catalog processes. The other services call them in turn.
@@ -61,6 +63,7 @@ impl Default for Options {
             durable: false,
             cluster: false,
             tls: false,
+            auth: false,
             ports: Ports::default(),
             catalogs: 1,
             reservations: 1,

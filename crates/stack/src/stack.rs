@@ -7,6 +7,7 @@ use anyhow::{Context, Result, ensure};
 use rustls::ClientConfig;
 
 use crate::home::Home;
+use crate::issuer::TokenIssuer;
 use crate::links::{CLIENTS, Link};
 use crate::log;
 use crate::options::{Options, Ports};
@@ -25,6 +26,7 @@ use crate::service::{Service, ServiceKind, ServiceOptions};
 pub struct Stack {
     home: Arc<Home>,
     pki: Option<Arc<Pki>>,
+    issuer: Option<TokenIssuer>,
     servers: Servers,
     services: Vec<Service>,
     env: Vec<(String, String)>,
@@ -42,12 +44,16 @@ impl Stack {
         let step = Steps(options.progress);
         let pki = if options.tls { Some(Arc::new(Pki::new(&home.dir().join("tls"))?)) } else { None };
         ensure!(pki.is_none() || home.is_temporary(), "a stack with certificates is not kept");
+        let issuer = if options.auth { Some(TokenIssuer::open(&home.dir().join("auth"))?) } else { None };
         let servers = Servers::start(&home, &options, pki.as_ref(), step)?;
         let Options { env, proxied, .. } = options;
         let (services, links) = (Vec::new(), Vec::new());
-        let mut stack = Self { home, pki, servers, services, env, proxied, links };
+        let mut stack = Self { home, pki, issuer, servers, services, env, proxied, links };
         if let Some(pki) = &stack.pki {
             ServiceKind::ALL.iter().try_for_each(|kind| pki.issue(kind.name(), &[]).map(drop))?;
+        }
+        if let Some(issuer) = &stack.issuer {
+            ServiceKind::ALL.iter().try_for_each(|kind| issuer.service_token(kind.name()).map(drop))?;
         }
         step.take("databases migrated", || stack.migrate())?;
         let Ports { catalog, reservation, catalog_http, reservation_http, expirer_http, .. } = options.ports;
@@ -204,6 +210,7 @@ impl Stack {
         let mut env = self.env.clone();
         env.push(("HOLDFAST_AMQP_URL".to_owned(), self.servers.broker_url()));
         env.extend(self.certificates(kind));
+        env.extend(self.tokens(kind));
         env.extend(
             schema(kind)
                 .map(|schema| ("HOLDFAST_DATABASE_URL".to_owned(), self.servers.database_url(schema))),
@@ -241,6 +248,24 @@ impl Stack {
     #[must_use]
     pub fn pki(&self) -> Option<&Arc<Pki>> {
         self.pki.as_ref()
+    }
+
+    /// Who issues its tokens, where the options asked for it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&TokenIssuer> {
+        self.issuer.as_ref()
+    }
+
+    /// Whom a service believes, and what it shows: a token, or its certificate where it has one.
+    fn tokens(&self, kind: ServiceKind) -> Vec<(String, String)> {
+        let Some(issuer) = &self.issuer else { return Vec::new() };
+        let mut env = issuer.env(kind);
+        if self.pki.is_some() {
+            env.retain(|(name, _)| name != "HOLDFAST_TOKEN_FILE");
+            let names = ServiceKind::ALL.map(ServiceKind::name).join(",");
+            env.push(("HOLDFAST_SERVICE_NAMES".to_owned(), names));
+        }
+        env
     }
 
     /// What a migration is to know: what the service is, and the owner's way in.

@@ -8,6 +8,9 @@ pub enum Error {
     /// A URL is malformed.
     #[error("{0:#}")]
     Url(anyhow::Error),
+    /// The token to show cannot be read.
+    #[error("{0:#}")]
+    Token(anyhow::Error),
     /// A service is away, or refused.
     #[error("{service} did not answer {call}: {:?}: {}", status.code(), status.message())]
     Call {

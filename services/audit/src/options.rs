@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use server::CallsConfig;
+use server::{CallsConfig, TokenConfig};
 
 /// Whom to ask, and how strictly to judge.
 #[derive(clap::Args, Clone, Debug)]
@@ -42,6 +42,9 @@ pub struct Options {
     /// How the services are called.
     #[command(flatten)]
     pub calls: CallsConfig,
+    /// What is shown to both: they need a token of the role service, where they ask who calls.
+    #[command(flatten)]
+    pub token: TokenConfig,
 }
 
 impl Default for Options {
@@ -56,6 +59,7 @@ impl Default for Options {
             patience_ms: 10_000,
             page: 2_000,
             calls: CallsConfig::default(),
+            token: TokenConfig::default(),
         }
     }
 }

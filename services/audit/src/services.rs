@@ -53,8 +53,12 @@ macro_rules! insist {
 impl Services {
     /// The services of these options. Must be called within the runtime.
     pub(crate) fn new(options: &Options) -> Result<Self, Error> {
-        let dialer = options.calls.dialer().map_err(Error::Url)?;
-        let channel = |url: &str| dialer.channel(url, CALL_TIMEOUT).map_err(Error::Url);
+        options.token.check().map_err(Error::Token)?;
+        let (dialer, token) = (options.calls.dialer().map_err(Error::Url)?, options.token.file());
+        let channel = |url: &str| {
+            let channel = dialer.channel(url, CALL_TIMEOUT).map_err(Error::Url)?;
+            Ok::<_, Error>(channel.with_token(token.clone()))
+        };
         Ok(Self {
             catalog: CatalogClient::new(channel(&options.catalog_url)?),
             reservation: ReservationClient::new(channel(&options.reservation_url)?),

@@ -244,6 +244,8 @@ fn code_of(reason: ErrorReason) -> Code {
         ErrorReason::EtagMismatch => Code::Aborted,
         ErrorReason::Overloaded | ErrorReason::RateLimited => Code::ResourceExhausted,
         ErrorReason::Unavailable => Code::Unavailable,
+        ErrorReason::NoCredentials | ErrorReason::BadCredentials => Code::Unauthenticated,
+        ErrorReason::RoleNotAllowed => Code::PermissionDenied,
         ErrorReason::Unspecified => Code::Internal,
     }
 }

@@ -12,6 +12,7 @@ mod metrics;
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
+use auth::AuthConfig;
 pub use error::Error;
 use postgres::DatabaseConfig;
 use proto::catalog::{
@@ -19,7 +20,7 @@ use proto::catalog::{
     hold_service_server::HoldServiceServer,
 };
 use rest::{Document, RestConfig};
-use server::{Admission, Calls, Endpoints, Health, Jobs, RateConfig, Services, TlsConfig};
+use server::{Access, Admission, Calls, Endpoints, Health, Jobs, RateConfig, Services, TlsConfig};
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
@@ -79,6 +80,9 @@ pub struct Config {
     /// Certificates.
     #[command(flatten)]
     pub tls: TlsConfig,
+    /// Who may call.
+    #[command(flatten)]
+    pub auth: AuthConfig,
     /// REST.
     #[command(flatten)]
     pub rest: RestConfig,
@@ -109,7 +113,18 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.database.check()?;
         self.tls.check()?;
+        self.auth.check()?;
         self.telemetry.check()
+    }
+
+    /// The same, and whether it may serve where it is to listen.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_to_serve(&self) -> anyhow::Result<()> {
+        self.check()?;
+        let addresses = [("HOLDFAST_LISTEN", self.listen), ("HOLDFAST_HTTP_LISTEN", self.http_listen)];
+        self.auth.check_addresses(&addresses)
     }
 }
 
@@ -117,12 +132,13 @@ impl Config {
 const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// What is offered over HTTP: nothing of what is internal.
-fn api() -> rest::Api {
+fn api(config: &Config) -> rest::Api {
     let document = Document { name: "Catalog".to_owned(), url: "/openapi.json".to_owned() };
     rest::Api {
         title: "Holdfast: products and seats",
         services: vec![CatalogServiceServer::<CatalogRpc>::NAME],
         max_body_bytes: MAX_BODY_BYTES,
+        bearer: config.auth.is_on(),
         documents: vec![document],
         more: Vec::new(),
     }
@@ -144,8 +160,10 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
+    let access = Access::new(&config.auth).context("set up authentication")?;
+    jobs.spawn("issuer's keys", &background, access.clone().follow(background.clone()));
     let calls = Calls::default();
-    let rest = rest::router(api(), &config.rest, calls.clone()).context("set up REST")?;
+    let rest = rest::router(api(config), &config.rest, calls.clone()).context("set up REST")?;
     let http = server::serve_http(endpoints.http, health.clone(), Some(rest), background.clone());
     jobs.spawn("http", &background, http);
     let Some(pool) = postgres::boot(&MIGRATOR, &config.database, &health, &stop).await? else {
@@ -164,7 +182,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [HoldServiceServer::<HoldRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal).limit_rates(&config.rates);
-    let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
+    let served = server::serve(endpoints.grpc, services, health, admission, access, calls, stop).await;
     background.cancel();
     let finished = jobs.finish().await;
     pool.close().await;

@@ -11,7 +11,9 @@ const BUILD: Build = telemetry::build!("catalog");
 async fn main() -> anyhow::Result<()> {
     let (config, settings) = server::parse::<Config>();
     if let Some(Subcommand::Common(command)) = config.command
-        && command.carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check()).await?
+        && command
+            .carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check_to_serve())
+            .await?
     {
         return Ok(());
     }
@@ -21,6 +23,7 @@ async fn main() -> anyhow::Result<()> {
     if let Some(Subcommand::Migrate) = config.command {
         return postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await;
     }
+    config.check_to_serve()?;
     let endpoints = Endpoints::bind(config.listen, config.http_listen, &config.tls).await?;
     serve(endpoints, &config, server::on_terminate()).await
 }

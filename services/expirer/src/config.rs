@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use amqp::AmqpConfig;
 use anyhow::Context as _;
-use server::{CallsConfig, TlsConfig};
+use server::{CallsConfig, TlsConfig, TokenConfig};
 use telemetry::TelemetryConfig;
 
 /// What can be set.
@@ -54,6 +54,9 @@ pub struct Config {
     /// RabbitMQ.
     #[command(flatten)]
     pub amqp: AmqpConfig,
+    /// What is shown to reservation and catalog.
+    #[command(flatten)]
+    pub token: TokenConfig,
     /// Logs and traces.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
@@ -71,6 +74,7 @@ impl Config {
     pub fn check(&self) -> anyhow::Result<()> {
         self.amqp.check()?;
         self.tls.check()?;
+        self.token.check()?;
         self.telemetry.check()?;
         self.calls.check(&self.catalog_url).context("read the catalog's URL")?;
         self.calls.check(&self.reservation_url).context("read reservation's URL")

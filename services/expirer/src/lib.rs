@@ -60,9 +60,11 @@ pub async fn serve(
     let http = http.into();
     let health =
         Health::new(&[]).require(health::BROKER).require(health::RESERVATION).require(health::CATALOG);
-    let dialer = config.calls.dialer()?;
-    let catalog = Catalog::new(dialer.channel(&config.catalog_url, CALL_TIMEOUT)?);
-    let reservation = Reservation::new(dialer.channel(&config.reservation_url, CALL_TIMEOUT)?);
+    let (dialer, token) = (config.calls.dialer()?, config.token.file());
+    let channel =
+        |urls| Ok::<_, anyhow::Error>(dialer.channel(urls, CALL_TIMEOUT)?.with_token(token.clone()));
+    let catalog = Catalog::new(channel(&config.catalog_url)?);
+    let reservation = Reservation::new(channel(&config.reservation_url)?);
     // The connections, the clock and the answers over HTTP outlive the work.
     let background = CancellationToken::new();
     let stop = stop.child_token();

@@ -15,6 +15,7 @@ use tonic_types::{ErrorDetails, StatusExt};
 
 use crate::{
     domain::{
+        actor::Actor,
         booking::{State, StateName},
         ids::{Attempt, BookingId},
         line::{Item, Line},
@@ -168,7 +169,11 @@ fn encode_item(item: &Item) -> pb::line::Item {
 }
 
 /// One step of the history.
-pub(crate) fn history_entry(entry: &history::Entry) -> pb::BookingHistoryEntry {
+pub(crate) fn history_entry(entry: &history::Entry, reader: &Actor) -> pb::BookingHistoryEntry {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    // Who works for the shop, and by which request, is no business of its customers.
+    let is_shown = reader.customer().is_none_or(|own| entry.subject.as_deref() == Some(own));
+    let shown = |of: &Option<String>| if is_shown { text(of) } else { String::new() };
     pb::BookingHistoryEntry {
         sequence: entry.sequence,
         from_state: entry.from.map_or(pb::BookingState::Unspecified, state).into(),
@@ -176,6 +181,10 @@ pub(crate) fn history_entry(entry: &history::Entry) -> pb::BookingHistoryEntry {
         time: Some(api::time::to_timestamp(entry.happened_at)),
         expire_time: entry.expires_at.map(api::time::to_timestamp),
         reference_id: entry.reference.map(|id| id.to_string()).unwrap_or_default(),
+        subject: shown(&entry.subject),
+        role: text(&entry.role),
+        method: text(&entry.method),
+        request_id: shown(&entry.request_id),
     }
 }
 

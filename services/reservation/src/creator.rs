@@ -183,7 +183,7 @@ impl Maker {
         let outcome = async move {
             let found = match found {
                 Some(found) => found,
-                None => existing.get(new.id).await?,
+                None => existing.get(new.id, &new.actor.seeing_all()).await?,
             };
             existing.created_before(found, &new, hold).await
         };

@@ -24,6 +24,9 @@ pub enum Error {
     /// There is no such booking.
     #[error("booking {0} does not exist")]
     NotFound(BookingId),
+    /// A customer named another customer.
+    #[error("customer_id is not the subject of the caller's token")]
+    ForeignCustomer,
     /// The booking's rules refused.
     #[error("booking {booking_id}: {refusal}")]
     Refused {
@@ -167,6 +170,10 @@ impl From<Error> for Status {
             Error::Invalid(violations) => violations.into(),
             Error::NotFound(id) => {
                 refused(Code::NotFound, ErrorReason::BookingNotFound, message, "booking_id", &id)
+            }
+            Error::ForeignCustomer => {
+                let reason = api::reason_name(ErrorReason::CustomerMismatch.as_str_name());
+                api::refusal(Code::PermissionDenied, reason, message, [])
             }
             Error::Refused { booking_id, refusal } => refusal_status(booking_id, refusal, message),
             Error::BookingIdReused(id) => id_reused(message, "booking_id", &id),

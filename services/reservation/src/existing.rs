@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::{
     convert,
     domain::{
+        actor::Actor,
         booking::State,
         command::{Command, Policy, Refusal},
         ids::BookingId,
@@ -89,15 +90,15 @@ impl Existing {
         jobs.watch("change batcher", until, changer.clone().ended());
     }
 
-    /// Reads one booking, together with whatever else is asked for.
-    pub async fn get(&self, id: BookingId) -> Result<Seen, Error> {
+    /// Reads one booking, together with whatever else is asked for. Those that `actor` may not see are not there.
+    pub async fn get(&self, id: BookingId, actor: &Actor) -> Result<Seen, Error> {
         let found = self.reader.submit_by(id, 1, caller_waits_until()).await?.map_err(Error::Failed)?;
-        found.ok_or(Error::NotFound(id))
+        found.filter(|seen| actor.sees(&seen.booking.customer_id)).ok_or(Error::NotFound(id))
     }
 
     /// Carries out one command, together with whatever else waits.
-    pub async fn command(&self, id: BookingId, command: Command) -> Result<Seen, Error> {
-        let asked = Asked { booking_id: id, command: command.clone() };
+    pub async fn command(&self, id: BookingId, command: Command, actor: &Actor) -> Result<Seen, Error> {
+        let asked = Asked { booking_id: id, command: command.clone(), actor: actor.clone() };
         match self.changer.submit_by(asked, 1, caller_waits_until()).await?.map_err(Error::Failed)? {
             Answer::Booking(seen, Ok(_)) => Ok(*seen),
             Answer::Booking(_, Err(refusal)) => Err(refused(id, &command, refusal)),
@@ -106,9 +107,9 @@ impl Existing {
     }
 
     /// Takes the units of a draft. Repeats find the hold that is there.
-    pub async fn hold(&self, id: BookingId, asked_ttl_ms: Option<i64>) -> Result<Seen, Error> {
+    pub async fn hold(&self, id: BookingId, asked_ttl_ms: Option<i64>, actor: &Actor) -> Result<Seen, Error> {
         for _ in 0..HOLD_ATTEMPTS {
-            let seen = self.get(id).await?;
+            let seen = self.get(id, actor).await?;
             let placed = match seen.booking.state {
                 State::Initiated { deadline } if seen.now < deadline => {
                     let wanted = Wanted::draft(&seen.booking, asked_ttl_ms);
@@ -124,7 +125,7 @@ impl Existing {
                 }
                 _ => None,
             };
-            match self.command(id, Command::Hold(placed)).await {
+            match self.command(id, Command::Hold(placed), actor).await {
                 Err(Error::Refused { refusal: Refusal::Superseded, .. }) => {}
                 answer => return answer,
             }
@@ -135,21 +136,23 @@ impl Existing {
     /// A booking with the id of `new` is there: the answer is that booking if it was asked for as `new` is.
     pub(crate) async fn created_before(&self, existing: Seen, new: &New, hold: bool) -> Result<Seen, Error> {
         let booking = &existing.booking;
+        // Whoever's it is: what was placed for a request that is refused has to go.
+        let actor = &new.actor.seeing_all();
         if booking.is_tombstone() {
             return Err(Error::Refused { booking_id: booking.id, refusal: Refusal::HoldExpired });
         }
         let items: Vec<_> = new.lines.iter().map(|line| line.item.clone()).collect();
         if !booking.was_asked_as(&new.customer_id, &items, new.asked_ttl_ms) {
             if let Some((placed, _)) = &new.held {
-                self.command(booking.id, Command::Abandon(placed.attempt)).await?;
+                self.command(booking.id, Command::Abandon(placed.attempt), actor).await?;
             }
             return Err(Error::BookingIdReused(booking.id));
         }
         match (&booking.state, hold, &new.held) {
-            (State::Initiated { .. }, true, _) => self.hold(booking.id, new.asked_ttl_ms).await,
+            (State::Initiated { .. }, true, _) => self.hold(booking.id, new.asked_ttl_ms, actor).await,
             // The draft came to its end without a hold: it is not to get one now.
             (state, _, Some((placed, _))) if state.open_until().is_none() => {
-                self.command(booking.id, Command::Abandon(placed.attempt)).await?;
+                self.command(booking.id, Command::Abandon(placed.attempt), actor).await?;
                 Ok(existing)
             }
             _ => Ok(existing),

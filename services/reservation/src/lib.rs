@@ -22,6 +22,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use amqp::{AmqpConfig, Broker, LinkState};
 use anyhow::Context as _;
+use auth::AuthConfig;
 use postgres::DatabaseConfig;
 use proto::{
     catalog::hold_service_client::HoldServiceClient,
@@ -32,7 +33,8 @@ use proto::{
 };
 use rest::{Document, RestConfig};
 use server::{
-    Admission, Calls, CallsConfig, Endpoints, Health, Jobs, PartState, RateConfig, Services, TlsConfig,
+    Access, Admission, Calls, CallsConfig, Channel, Endpoints, Health, Jobs, PartState, RateConfig, Services,
+    TlsConfig, TokenConfig,
 };
 use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
@@ -122,6 +124,12 @@ pub struct Config {
     /// RabbitMQ.
     #[command(flatten)]
     pub amqp: AmqpConfig,
+    /// Who may call.
+    #[command(flatten)]
+    pub auth: AuthConfig,
+    /// What is shown to the catalog.
+    #[command(flatten)]
+    pub token: TokenConfig,
     /// REST.
     #[command(flatten)]
     pub rest: RestConfig,
@@ -170,6 +178,8 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
+    let access = Access::new(&config.auth).context("set up authentication")?;
+    jobs.spawn("issuer's keys", &background, access.clone().follow(background.clone()));
     let calls = Calls::default();
     let rest = rest::router(config.api(), &config.rest, calls.clone()).context("set up REST")?;
     let rest = rest.merge(config.webhook.router(&calls).context("set up the webhook")?);
@@ -179,8 +189,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         return Ok(());
     };
     let broker = Broker::start("reservation", &config.amqp, background.clone()).context("set up RabbitMQ")?;
-    let catalog =
-        HoldServiceClient::new(config.calls.dialer()?.channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    let catalog = config.catalog()?;
     let wake = Arc::new(Wake::default());
 
     let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
@@ -201,7 +210,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
         .with(AuditServiceServer::new(AuditRpc::new(&pool)));
     let internal = [SettlementServiceServer::<SettlementRpc>::NAME, AuditServiceServer::<AuditRpc>::NAME];
     let admission = Admission::new(config.max_calls as usize, &internal).limit_rates(&config.rates);
-    let served = server::serve(endpoints.grpc, services, health, admission, calls, stop).await;
+    let served = server::serve(endpoints.grpc, services, health, admission, access, calls, stop).await;
     app.creator.finish().await;
     background.cancel();
     let finished = jobs.finish().await;
@@ -238,8 +247,7 @@ pub async fn repair(
     leave: &mut dyn FnMut(Left),
 ) -> anyhow::Result<repair::Report> {
     let pool = postgres::connect(&config.database, stop).await?;
-    let catalog =
-        HoldServiceClient::new(config.calls.dialer()?.channel(&config.catalog_url, CATALOG_TIMEOUT)?);
+    let catalog = config.catalog()?;
     tokio::select! {
         repaired = repair::run(pool, catalog, config.policy(), leave) => repaired,
         () = stop.cancelled() => anyhow::bail!("told to stop"),
@@ -256,10 +264,28 @@ impl Config {
         self.database.check()?;
         self.amqp.check()?;
         self.tls.check()?;
+        self.auth.check()?;
+        self.token.check()?;
         self.telemetry.check()?;
         self.webhook.check()?;
         self.calls.check(&self.catalog_url).context("read the catalog's URL")?;
         server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")
+    }
+
+    /// The same, and whether it may serve where it is to listen.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_to_serve(&self) -> anyhow::Result<()> {
+        self.check()?;
+        let addresses = [("HOLDFAST_LISTEN", self.listen), ("HOLDFAST_HTTP_LISTEN", self.http_listen)];
+        self.auth.check_addresses(&addresses)
+    }
+
+    /// The way to the catalog.
+    fn catalog(&self) -> anyhow::Result<HoldServiceClient<Channel>> {
+        let channel = self.calls.dialer()?.channel(&self.catalog_url, CATALOG_TIMEOUT)?;
+        Ok(HoldServiceClient::new(channel.with_token(self.token.file())))
     }
 
     /// What is offered over HTTP: nothing of what is internal. The page shows the catalog's API beside this one.
@@ -270,6 +296,7 @@ impl Config {
             title: "Holdfast: bookings",
             services: vec![BookingServiceServer::<BookingRpc>::NAME],
             max_body_bytes: MAX_REQUEST_BYTES,
+            bearer: self.auth.is_on(),
             documents: documents
                 .map(|(name, url)| Document { name: name.to_owned(), url: url.to_owned() })
                 .into(),

@@ -13,11 +13,14 @@ const BUILD: Build = telemetry::build!("reservation");
 async fn main() -> anyhow::Result<ExitCode> {
     let (config, settings) = server::parse::<Config>();
     if let Some(Subcommand::Common(command)) = config.command
-        && command.carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check()).await?
+        && command
+            .carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check_to_serve())
+            .await?
     {
         return Ok(ExitCode::SUCCESS);
     }
-    if let Err(error) = config.check() {
+    let serves = matches!(config.command, Some(Subcommand::Common(_)) | None);
+    if let Err(error) = if serves { config.check_to_serve() } else { config.check() } {
         eprintln!("Error: {error:#}");
         return Ok(ExitCode::from(2)); // as for what cannot be read at all
     }

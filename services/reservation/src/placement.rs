@@ -146,6 +146,16 @@ fn failure(status: &Status, wanted: &[Wanted]) -> Failure {
             tracing::warn!(booking_ids = booking_ids(), code = ?status.code(), message = status.message(), "the catalog is away");
             Failure::Outage
         }
+        code @ (Code::Unauthenticated | Code::PermissionDenied) => {
+            let booking_ids = booking_ids();
+            tracing::error!(
+                booking_ids,
+                ?code,
+                message = status.message(),
+                "the catalog does not let reservation in"
+            );
+            Failure::Outage
+        }
         code => {
             tracing::error!(
                 booking_ids = booking_ids(),

@@ -22,6 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        actor::Actor,
         booking::{Booking, State, StateName},
         command::{Command, Policy, Reply, Verdict},
     },
@@ -229,7 +230,11 @@ fn portions(live: &[Seen]) -> Vec<&[Seen]> {
 /// The question for the verdict on a booking's hold; none for a draft: it has no hold yet, and a verdict on one would end its attempt.
 fn resolving(booking: &Booking) -> Option<Asked> {
     let is_draft = matches!(booking.state, State::Initiated { .. });
-    (!is_draft).then_some(Asked { booking_id: booking.id, command: Command::Resolve(booking.attempt) })
+    (!is_draft).then_some(Asked {
+        booking_id: booking.id,
+        command: Command::Resolve(booking.attempt),
+        actor: Actor::program("repair"),
+    })
 }
 
 /// What to tell the catalog of a verdict, if anything.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
+        actor::Actor,
         booking::Booking,
         command::{Change, Command, Known, PaymentOutcome, Policy, Refusal, Reply},
         ids::{Attempt, BookingId},
@@ -36,6 +37,8 @@ pub struct Asked {
     pub booking_id: BookingId,
     /// The command.
     pub command: Command,
+    /// Whose.
+    pub actor: Actor,
 }
 
 /// What came of a command.
@@ -43,7 +46,7 @@ pub struct Asked {
 pub enum Answer {
     /// The booking as it is after the command, which was obeyed or refused.
     Booking(Box<Seen>, Result<Reply, Refusal>),
-    /// There is no such booking.
+    /// There is no such booking, or none that the actor may see.
     NotFound,
 }
 
@@ -135,6 +138,9 @@ impl Work {
             Some(locked) => locked.as_mut().map_err(|failure| *failure)?,
             None => return Ok(Answer::NotFound),
         };
+        if !asked.actor.sees(&locked.seen.booking.customer_id) {
+            return Ok(Answer::NotFound);
+        }
         let known = self.references.of(&asked.command);
         let now = locked.seen.now;
         // Who asks for a verdict on the booking's hold carries it to the catalog.
@@ -147,7 +153,7 @@ impl Work {
             locked.changed = true;
         }
         let seen = locked.seen.clone();
-        self.note(&seen, change, released_by);
+        self.note(&seen, change, released_by, &asked.actor);
         if let (Command::Refund(id), Ok(_)) = (&asked.command, result) {
             self.references.refunds.insert(id.get(), asked.booking_id);
         }
@@ -155,7 +161,7 @@ impl Work {
     }
 
     /// Notes what a change has to leave behind, beside the booking itself.
-    fn note(&mut self, seen: &Seen, change: Change, released_by: ReleasedBy) {
+    fn note(&mut self, seen: &Seen, change: Change, released_by: ReleasedBy, actor: &Actor) {
         let booking: &Booking = &seen.booking;
         for promise in promise::promises(booking, &change, released_by) {
             self.owed.push(booking, promise);
@@ -171,6 +177,7 @@ impl Work {
             sequence,
             step,
             at: seen.now,
+            actor: actor.clone(),
         }));
     }
 
@@ -269,12 +276,12 @@ async fn mark_unknown(
     answers: &[Result<Answer, Failure>],
 ) -> Result<(), Error> {
     let mut seen = HashSet::new();
-    let unknown: Vec<(BookingId, Attempt)> = asked
+    let unknown: Vec<(BookingId, Attempt, &Actor)> = asked
         .iter()
         .zip(answers.iter())
         .filter_map(|(asked, answer)| match (&asked.command, answer) {
             (Command::Resolve(attempt), Ok(Answer::NotFound)) if seen.insert(asked.booking_id) => {
-                Some((asked.booking_id, *attempt))
+                Some((asked.booking_id, *attempt, &asked.actor))
             }
             _ => None,
         })

@@ -14,6 +14,7 @@ use tonic::{
 };
 
 use super::Method;
+use crate::bearer;
 
 /// How long an answer may take: longer than any service takes.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -31,15 +32,33 @@ pub struct Sent {
 
 /// Makes a call, and answers the messages of its response, or the status that it failed with.
 pub async fn call(channel: Channel, method: &Method, sent: &Sent) -> Result<Vec<Bytes>, Status> {
-    let answer = timeout(PATIENCE, attempt(channel, method, sent)).await;
+    call_as(channel, method, sent, None).await
+}
+
+/// The same, by the caller with this token.
+pub async fn call_as(
+    channel: Channel,
+    method: &Method,
+    sent: &Sent,
+    token: Option<&str>,
+) -> Result<Vec<Bytes>, Status> {
+    let answer = timeout(PATIENCE, attempt(channel, method, sent, token)).await;
     answer.unwrap_or_else(|_| Err(Status::data_loss("there is no answer")))
 }
 
-async fn attempt(channel: Channel, method: &Method, sent: &Sent) -> Result<Vec<Bytes>, Status> {
+async fn attempt(
+    channel: Channel,
+    method: &Method,
+    sent: &Sent,
+    token: Option<&str>,
+) -> Result<Vec<Bytes>, Status> {
     let mut client = Grpc::new(channel);
     client.ready().await.map_err(|error| Status::data_loss(format!("no connection: {error}")))?;
     let path = PathAndQuery::try_from(method.path.as_str()).expect("a method's path");
-    let request = Request::new(stream::iter(sent.messages.clone()));
+    let mut request = Request::new(stream::iter(sent.messages.clone()));
+    if let Some(token) = token {
+        request.metadata_mut().insert("authorization", bearer(token));
+    }
     let answer = client.streaming(request, path, Raw).await?;
     let mut answers = answer.into_inner();
     let mut messages = Vec::new();

@@ -13,7 +13,7 @@ mod vitals;
 mod wire;
 
 pub use answer::{Tally, Verdict};
-pub use call::{Sent, call};
+pub use call::{Sent, call, call_as};
 pub use frames::{frame, raw_bytes};
 pub use messages::{message, text};
 pub use targets::{Method, Target, targets};

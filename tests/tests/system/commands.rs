@@ -28,7 +28,13 @@ fn version_names_the_program_its_version_and_its_commit_without_any_configuratio
 }
 
 /// The options that need not be given, or cannot be made up.
-const WITHOUT_DEFAULT: [&str; 18] = [
+const WITHOUT_DEFAULT: [&str; 24] = [
+    "auth-jwks",
+    "auth-jwks-ca-file",
+    "auth-issuer",
+    "auth-audience",
+    "service-names",
+    "token-file",
     "database-url",
     "migrate-url",
     "cors-origins",
@@ -95,6 +101,11 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
         (ServiceKind::Catalog, ("HOLDFAST_DATABASE_URL", "postgres://u:geheim@h:port/db"), "port"),
         (ServiceKind::Catalog, ("HOLDFAST_LISTEN", "nowhere"), "--listen"),
         (ServiceKind::Catalog, ("HOLDFAST_LOG", "loud"), "log directives"),
+        (ServiceKind::Catalog, ("HOLDFAST_LISTEN", "0.0.0.0:50051"), "HOLDFAST_AUTH=off"),
+        (ServiceKind::Reservation, ("HOLDFAST_HTTP_LISTEN", "[::]:8082"), "HOLDFAST_AUTH_JWKS"),
+        (ServiceKind::Catalog, ("HOLDFAST_AUTH", "on"), "HOLDFAST_AUTH_ISSUER"),
+        (ServiceKind::Reservation, ("HOLDFAST_AUTH_ISSUER", "https://a.example"), "HOLDFAST_AUTH_JWKS"),
+        (ServiceKind::Expirer, ("HOLDFAST_TOKEN_FILE", "/nowhere/token"), "/nowhere/token"),
         (ServiceKind::Reservation, ("HOLDFAST_AMQP_URL", "http://u:geheim@mq"), "RabbitMQ"),
         (ServiceKind::Reservation, ("HOLDFAST_CATALOG_URL", "catalog"), "catalog"),
         (ServiceKind::Expirer, ("HOLDFAST_RESERVATION_URL", "nowhere"), "reservation"),
@@ -105,6 +116,22 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
         assert!(!said.success && said.errors.contains(why), "{name}={value}: {said:?}");
         assert!(!said.errors.contains("geheim"), "{}", said.errors);
     }
+}
+
+#[test]
+fn a_service_that_others_could_reach_does_not_start_without_knowing_who_they_are() {
+    let everywhere = [URL, ("HOLDFAST_LISTEN", "0.0.0.0:0"), ("HOLDFAST_HTTP_LISTEN", "127.0.0.1:0")];
+    for kind in [ServiceKind::Catalog, ServiceKind::Reservation] {
+        let said = run(kind, &["serve"], &everywhere);
+        let why = "HOLDFAST_LISTEN is 0.0.0.0:0, which others can reach";
+        assert!(!said.success && said.errors.contains(why), "{said:?}");
+        // Whoever says so may.
+        let said = run(kind, &["check-config"], &[&everywhere[..], &[("HOLDFAST_AUTH", "off")]].concat());
+        assert!(said.success, "{said:?}");
+    }
+    // What has no API is for everyone.
+    let said = run(ServiceKind::Expirer, &["check-config"], &[("HOLDFAST_HTTP_LISTEN", "0.0.0.0:0")]);
+    assert!(said.success, "{said:?}");
 }
 
 #[test]

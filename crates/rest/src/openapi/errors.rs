@@ -9,9 +9,13 @@ use tonic::Code;
 use super::comments::Comments;
 use crate::error;
 
+/// Nobody hears it where nobody is asked who they are.
+const UNAUTHORIZED: u16 = 401;
+
 /// Every status but 200, and the name of what describes it.
-pub(crate) const STATUSES: [(u16, &str); 13] = [
+const STATUSES: [(u16, &str); 14] = [
     (400, "BadRequest"),
+    (UNAUTHORIZED, "Unauthorized"),
     (403, "Forbidden"),
     (404, "NotFound"),
     (405, "MethodNotAllowed"),
@@ -27,8 +31,10 @@ pub(crate) const STATUSES: [(u16, &str); 13] = [
 ];
 
 /// The codes of gRPC whose names stand in the comments on reasons.
-const CODES: [Code; 7] = [
+const CODES: [Code; 9] = [
     Code::InvalidArgument,
+    Code::Unauthenticated,
+    Code::PermissionDenied,
     Code::NotFound,
     Code::AlreadyExists,
     Code::FailedPrecondition,
@@ -37,11 +43,16 @@ const CODES: [Code; 7] = [
     Code::Unavailable,
 ];
 
+/// Those that there are, where callers show a bearer token or where nobody is asked.
+pub(crate) fn statuses(bearer: bool) -> impl Iterator<Item = (u16, &'static str)> {
+    STATUSES.into_iter().filter(move |(status, _)| bearer || *status != UNAUTHORIZED)
+}
+
 /// The descriptions of all errors of these services.
-pub(crate) fn responses(services: &[ServiceDescriptor], comments: &Comments) -> Json {
+pub(crate) fn responses(services: &[ServiceDescriptor], bearer: bool, comments: &Comments) -> Json {
     let reasons = reasons(services, comments);
     let mut responses = json!({});
-    for (status, name) in STATUSES {
+    for (status, name) in statuses(bearer) {
         let mut description = about(status).to_owned();
         if let Some(reasons) = reasons.get(&status) {
             description.push_str(" The reasons:");
@@ -61,6 +72,11 @@ pub(crate) fn responses(services: &[ServiceDescriptor], comments: &Comments) -> 
                 json!({ "description": "When to come back, in seconds.", "schema": { "type": "integer" } });
             responses[name]["headers"] = json!({ "Retry-After": header });
         }
+        if status == UNAUTHORIZED {
+            let header =
+                json!({ "description": "How to say who is calling.", "schema": { "type": "string" } });
+            responses[name]["headers"] = json!({ "WWW-Authenticate": header });
+        }
         if status == 405 {
             let header = json!({ "description": "What the path is for.", "schema": { "type": "string" } });
             responses[name]["headers"] = json!({ "Allow": header });
@@ -72,8 +88,9 @@ pub(crate) fn responses(services: &[ServiceDescriptor], comments: &Comments) -> 
 fn about(status: u16) -> &'static str {
     match status {
         400 => "The request is malformed, or `details` name the fields that are bad.",
+        UNAUTHORIZED => "Nobody knows who is calling.",
         403 => {
-            "A web page of another origin may not call, or the service is not known by the name in the header Host."
+            "The caller may not do this, a web page of another origin may not call, or the service is not known by the name in the header Host."
         }
         404 => "There is no such thing, or nothing at this path.",
         405 => "The path is there, for other methods.",
@@ -117,6 +134,11 @@ fn example(status: u16) -> Json {
             Code::Unavailable,
             "a part that this call needs is away; try again",
             json!([{ "reason": "UNAVAILABLE", "domain": api::DOMAIN, "metadata": {} }, { "retryDelay": "1s" }]),
+        ),
+        UNAUTHORIZED => (
+            Code::Unauthenticated,
+            "the token has expired",
+            json!([{ "reason": "BAD_CREDENTIALS", "domain": api::DOMAIN, "metadata": { "cause": "expired" } }]),
         ),
         405 => (Code::Unimplemented, "this path is for GET, POST", json!([])),
         403 => (Code::PermissionDenied, "pages of this origin may not call", json!([])),

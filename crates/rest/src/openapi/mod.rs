@@ -22,6 +22,7 @@ use schema::Schemas;
 /// The document for these services.
 pub(crate) fn document(
     title: &str,
+    bearer: bool,
     services: &[ServiceDescriptor],
     routes: &[Route],
     more: Vec<(String, Json)>,
@@ -31,7 +32,7 @@ pub(crate) fn document(
     let mut paths: BTreeMap<String, Map<String, Json>> = BTreeMap::new();
     for route in routes {
         let method = route.method.as_str().to_ascii_lowercase();
-        let operation = operation::describe(route, &comments, &mut schemas);
+        let operation = operation::describe(route, bearer, &comments, &mut schemas);
         paths.entry(operation::path(route)).or_default().insert(method, operation);
     }
     for (path, operations) in more {
@@ -42,7 +43,7 @@ pub(crate) fn document(
     let tags = services.iter().map(|service| {
         json!({ "name": operation::tag(service), "description": comments.text(service.parent_file().name(), service.path()) })
     });
-    let document = json!({
+    let mut document = json!({
         "openapi": "3.1.0",
         "info": {
             "title": title,
@@ -55,9 +56,18 @@ pub(crate) fn document(
         "paths": paths,
         "components": {
             "schemas": schemas.into_components(),
-            "responses": errors::responses(services, &comments),
+            "responses": errors::responses(services, bearer, &comments),
         },
     });
+    if bearer {
+        document["security"] = json!([{ "bearer": [] }]);
+        document["components"]["securitySchemes"]["bearer"] = json!({
+            "type": "http",
+            "scheme": "bearer",
+            "bearerFormat": "JWT",
+            "description": "A token of the shop's issuer. Its role (customer, operator, service) says which calls it may make.",
+        });
+    }
     Ok(Bytes::from(serde_json::to_vec(&document).context("write the OpenAPI document")?))
 }
 
@@ -83,7 +93,8 @@ mod tests {
         let document = |name: &str| {
             let services = route::services(&pool, &[name]).unwrap();
             let routes = route::routes(&services).unwrap();
-            serde_json::from_slice(&document("Test", &services, &routes, Vec::new()).unwrap()).unwrap()
+            let document = document("Test", true, &services, &routes, Vec::new()).unwrap();
+            serde_json::from_slice(&document).unwrap()
         };
         names.map(document).into()
     }
@@ -164,6 +175,25 @@ mod tests {
         let line = &bookings["components"]["schemas"]["LineInput"];
         assert!(line["properties"].get("unitPrice").is_none());
         assert_eq!(line["oneOf"], json!([{ "required": ["product"] }, { "required": ["seat"] }]));
+    }
+
+    #[test]
+    fn the_bearer_token_and_what_comes_without_it_are_named_where_callers_are_asked_who_they_are() {
+        let pool = route::pool().unwrap();
+        let services = route::services(&pool, &["holdfast.reservation.v1.BookingService"]).unwrap();
+        let routes = route::routes(&services).unwrap();
+        for bearer in [true, false] {
+            let document: Json =
+                serde_json::from_slice(&document("Test", bearer, &services, &routes, Vec::new()).unwrap())
+                    .unwrap();
+            assert_eq!(document["security"].is_array(), bearer);
+            assert_eq!(document["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer", bearer);
+            assert_eq!(document["components"]["responses"]["Unauthorized"].is_object(), bearer);
+            let get = &document["paths"]["/v1/bookings/{bookingId}"]["get"]["responses"];
+            assert_eq!((get["401"].is_object(), get["403"].is_object()), (bearer, true));
+            let forbidden = document["components"]["responses"]["Forbidden"]["description"].as_str().unwrap();
+            assert!(forbidden.contains("ROLE_NOT_ALLOWED"), "{forbidden}");
+        }
     }
 
     #[test]

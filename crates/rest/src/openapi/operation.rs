@@ -25,7 +25,7 @@ pub(crate) fn tag(service: &ServiceDescriptor) -> String {
 }
 
 /// The operation of a route.
-pub(crate) fn describe(route: &Route, comments: &Comments, schemas: &mut Schemas<'_>) -> Json {
+pub(crate) fn describe(route: &Route, bearer: bool, comments: &Comments, schemas: &mut Schemas<'_>) -> Json {
     let rpc = &route.rpc;
     let text = comments.text(rpc.parent_file().name(), rpc.path());
     let mut operation = json!({
@@ -34,7 +34,7 @@ pub(crate) fn describe(route: &Route, comments: &Comments, schemas: &mut Schemas
         "summary": comments::summary(&text),
         "description": text,
         "parameters": parameters(route, schemas),
-        "responses": responses(route, schemas),
+        "responses": responses(route, bearer, schemas),
     });
     if let Some(body) = body(route, schemas) {
         operation["requestBody"] = body;
@@ -87,7 +87,7 @@ fn body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Json> {
     Some(json!({ "required": required, "content": content }))
 }
 
-fn responses(route: &Route, schemas: &mut Schemas<'_>) -> Json {
+fn responses(route: &Route, bearer: bool, schemas: &mut Schemas<'_>) -> Json {
     let output = match route.answer.as_ref().map(FieldDescriptor::kind) {
         Some(Kind::Message(of)) => of,
         _ => route.rpc.output(),
@@ -95,7 +95,7 @@ fn responses(route: &Route, schemas: &mut Schemas<'_>) -> Json {
     let schema = schemas.reference(&output, Use::Answer);
     let content = json!({ "application/json": { "schema": schema, "example": example::of_answer(&output) } });
     let mut responses = json!({ "200": { "description": "Done, or done before.", "content": content } });
-    for (status, name) in errors::STATUSES {
+    for (status, name) in errors::statuses(bearer) {
         responses[status.to_string()] = json!({ "$ref": format!("#/components/responses/{name}") });
     }
     responses

@@ -14,7 +14,7 @@ use std::{
 
 use axum::{Extension, Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Admission, Calls, Channel, Endpoints, Health, Listener, Peer, Services, TlsConfig};
+use server::{Access, Admission, Calls, Channel, Endpoints, Health, Listener, Peer, Services, TlsConfig};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -103,7 +103,8 @@ async fn serve(
     let drained = CancellationToken::new();
     let http = tokio::spawn(server::serve_http(http, health.clone(), None, drained.clone()));
     let admission = Admission::new(MAX_CALLS, &["test.Internal"]);
-    let served = server::serve(grpc, services, health, admission, Calls::default(), stop).await;
+    let access = Access::open();
+    let served = server::serve(grpc, services, health, admission, access, Calls::default(), stop).await;
     drained.cancel();
     http.await?;
     served

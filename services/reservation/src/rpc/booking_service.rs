@@ -3,7 +3,7 @@
 use proto::reservation as pb;
 use tonic::{Request, Response, Status};
 
-use super::{change, create, read};
+use super::{change, create, opened, read};
 use crate::app::App;
 
 /// Serves the public API.
@@ -16,7 +16,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::CreateBookingRequest>,
     ) -> Result<Response<pb::CreateBookingResponse>, Status> {
-        let booking = Some(create::create_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(create::create_booking(&self.0, opened(request, "CreateBooking")?).await?);
         Ok(Response::new(pb::CreateBookingResponse { booking }))
     }
 
@@ -24,7 +24,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::HoldBookingRequest>,
     ) -> Result<Response<pb::HoldBookingResponse>, Status> {
-        let booking = Some(create::hold_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(create::hold_booking(&self.0, opened(request, "HoldBooking")?).await?);
         Ok(Response::new(pb::HoldBookingResponse { booking }))
     }
 
@@ -32,7 +32,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::ExtendHoldRequest>,
     ) -> Result<Response<pb::ExtendHoldResponse>, Status> {
-        let booking = Some(change::extend_hold(&self.0, request.into_inner()).await?);
+        let booking = Some(change::extend_hold(&self.0, opened(request, "ExtendHold")?).await?);
         Ok(Response::new(pb::ExtendHoldResponse { booking }))
     }
 
@@ -40,7 +40,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::StartPaymentRequest>,
     ) -> Result<Response<pb::StartPaymentResponse>, Status> {
-        let booking = Some(change::start_payment(&self.0, request.into_inner()).await?);
+        let booking = Some(change::start_payment(&self.0, opened(request, "StartPayment")?).await?);
         Ok(Response::new(pb::StartPaymentResponse { booking }))
     }
 
@@ -48,7 +48,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::CompletePaymentRequest>,
     ) -> Result<Response<pb::CompletePaymentResponse>, Status> {
-        let booking = Some(change::complete_payment(&self.0, request.into_inner()).await?);
+        let booking = Some(change::complete_payment(&self.0, opened(request, "CompletePayment")?).await?);
         Ok(Response::new(pb::CompletePaymentResponse { booking }))
     }
 
@@ -56,7 +56,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::PayBookingRequest>,
     ) -> Result<Response<pb::PayBookingResponse>, Status> {
-        let booking = Some(change::pay_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(change::pay_booking(&self.0, opened(request, "PayBooking")?).await?);
         Ok(Response::new(pb::PayBookingResponse { booking }))
     }
 
@@ -64,7 +64,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::CancelBookingRequest>,
     ) -> Result<Response<pb::CancelBookingResponse>, Status> {
-        let booking = Some(change::cancel_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(change::cancel_booking(&self.0, opened(request, "CancelBooking")?).await?);
         Ok(Response::new(pb::CancelBookingResponse { booking }))
     }
 
@@ -72,7 +72,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::RefundBookingRequest>,
     ) -> Result<Response<pb::RefundBookingResponse>, Status> {
-        let booking = Some(change::refund_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(change::refund_booking(&self.0, opened(request, "RefundBooking")?).await?);
         Ok(Response::new(pb::RefundBookingResponse { booking }))
     }
 
@@ -80,7 +80,7 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::GetBookingRequest>,
     ) -> Result<Response<pb::GetBookingResponse>, Status> {
-        let booking = Some(read::get_booking(&self.0, request.into_inner()).await?);
+        let booking = Some(read::get_booking(&self.0, opened(request, "GetBooking")?).await?);
         Ok(Response::new(pb::GetBookingResponse { booking }))
     }
 
@@ -88,13 +88,13 @@ impl pb::booking_service_server::BookingService for BookingRpc {
         &self,
         request: Request<pb::ListBookingsRequest>,
     ) -> Result<Response<pb::ListBookingsResponse>, Status> {
-        Ok(Response::new(read::list_bookings(&self.0, request.into_inner()).await?))
+        Ok(Response::new(read::list_bookings(&self.0, opened(request, "ListBookings")?).await?))
     }
 
     async fn list_booking_history(
         &self,
         request: Request<pb::ListBookingHistoryRequest>,
     ) -> Result<Response<pb::ListBookingHistoryResponse>, Status> {
-        Ok(Response::new(read::list_booking_history(&self.0, request.into_inner()).await?))
+        Ok(Response::new(read::list_booking_history(&self.0, opened(request, "ListBookingHistory")?).await?))
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     app::App,
     convert,
     domain::{
+        actor::Actor,
         command::{Command, Payment},
         ids::{BookingId, PaymentId, RefundId},
     },
@@ -21,40 +22,58 @@ use crate::{
 /// How much later than its first deadline a hold may be asked to run out, in ms.
 const EXTENSION_MS: std::ops::RangeInclusive<i64> = 1..=86_400_000;
 
-async fn command(app: &App, id: BookingId, command: Command) -> Result<Booking, Error> {
-    Ok(convert::booking(&app.existing.command(id, command).await?))
+async fn command(app: &App, id: BookingId, command: Command, actor: &Actor) -> Result<Booking, Error> {
+    Ok(convert::booking(&app.existing.command(id, command, actor).await?))
 }
 
-pub(super) async fn extend_hold(app: &App, request: ExtendHoldRequest) -> Result<Booking, Error> {
+pub(super) async fn extend_hold(
+    app: &App,
+    (actor, request): (Actor, ExtendHoldRequest),
+) -> Result<Booking, Error> {
     let mut bad = Violations::default();
     let id = bad.keep(convert::booking_id(&request.booking_id));
     let by = bad.keep(field::duration_ms("extension", request.extension.as_ref(), EXTENSION_MS));
     let (id, by) = bad.complete((id, by))?;
-    command(app, id, Command::Extend(Duration::milliseconds(by))).await
+    command(app, id, Command::Extend(Duration::milliseconds(by)), &actor).await
 }
 
-pub(super) async fn start_payment(app: &App, request: StartPaymentRequest) -> Result<Booking, Error> {
-    command(app, convert::booking_id(&request.booking_id)?, Command::StartPayment).await
+pub(super) async fn start_payment(
+    app: &App,
+    (actor, request): (Actor, StartPaymentRequest),
+) -> Result<Booking, Error> {
+    command(app, convert::booking_id(&request.booking_id)?, Command::StartPayment, &actor).await
 }
 
-pub(super) async fn complete_payment(app: &App, request: CompletePaymentRequest) -> Result<Booking, Error> {
+pub(super) async fn complete_payment(
+    app: &App,
+    (actor, request): (Actor, CompletePaymentRequest),
+) -> Result<Booking, Error> {
     let (id, payment) = payment(&request.booking_id, &request.payment_id, request.success)?;
-    command(app, id, Command::CompletePayment(payment)).await
+    command(app, id, Command::CompletePayment(payment), &actor).await
 }
 
-pub(super) async fn pay_booking(app: &App, request: PayBookingRequest) -> Result<Booking, Error> {
+pub(super) async fn pay_booking(
+    app: &App,
+    (actor, request): (Actor, PayBookingRequest),
+) -> Result<Booking, Error> {
     let (id, payment) = payment(&request.booking_id, &request.payment_id, request.success)?;
-    command(app, id, Command::Pay(payment)).await
+    command(app, id, Command::Pay(payment), &actor).await
 }
 
-pub(super) async fn cancel_booking(app: &App, request: CancelBookingRequest) -> Result<Booking, Error> {
-    command(app, convert::booking_id(&request.booking_id)?, Command::Cancel).await
+pub(super) async fn cancel_booking(
+    app: &App,
+    (actor, request): (Actor, CancelBookingRequest),
+) -> Result<Booking, Error> {
+    command(app, convert::booking_id(&request.booking_id)?, Command::Cancel, &actor).await
 }
 
-pub(super) async fn refund_booking(app: &App, request: RefundBookingRequest) -> Result<Booking, Error> {
+pub(super) async fn refund_booking(
+    app: &App,
+    (actor, request): (Actor, RefundBookingRequest),
+) -> Result<Booking, Error> {
     let (id, refund_id) = with_reference(&request.booking_id, "refund_id", &request.refund_id)?;
     let refund_id = refund_id.map_or_else(|| RefundId::from(id), RefundId::from);
-    command(app, id, Command::Refund(refund_id)).await
+    command(app, id, Command::Refund(refund_id), &actor).await
 }
 
 /// A payment without a name that took money is named after its booking, so that its repeat is the same payment. One

@@ -13,20 +13,24 @@ use uuid::Uuid;
 use crate::{
     app::App,
     convert,
-    domain::ids::BookingId,
+    domain::{actor::Actor, ids::BookingId},
     error::Error,
     store::{bookings, history},
 };
 
-pub(super) async fn get_booking(app: &App, request: GetBookingRequest) -> Result<Booking, Error> {
+pub(super) async fn get_booking(
+    app: &App,
+    (actor, request): (Actor, GetBookingRequest),
+) -> Result<Booking, Error> {
     let id = convert::booking_id(&request.booking_id)?;
-    Ok(convert::booking(&app.existing.get(id).await?))
+    Ok(convert::booking(&app.existing.get(id, &actor).await?))
 }
 
 pub(super) async fn list_bookings(
     app: &App,
-    request: ListBookingsRequest,
+    (actor, mut request): (Actor, ListBookingsRequest),
 ) -> Result<ListBookingsResponse, Error> {
+    super::own(&actor, &mut request.customer_id)?;
     let mut bad = Violations::default();
     let customer_id = bad.keep(field::text("customer_id", &request.customer_id, 0..=128));
     let state = bad.keep(convert::state_filter(request.state));
@@ -48,13 +52,16 @@ pub(super) async fn list_bookings(
 
 pub(super) async fn list_booking_history(
     app: &App,
-    request: ListBookingHistoryRequest,
+    (actor, request): (Actor, ListBookingHistoryRequest),
 ) -> Result<ListBookingHistoryResponse, Error> {
     let mut bad = Violations::default();
     let id = bad.keep(convert::booking_id(&request.booking_id));
     let token = Token::new("ListBookingHistory", &[&request.booking_id]);
     let page = bad.keep_all(Page::<i32>::parse(token, request.page_size, &request.page_token));
     let (id, page) = bad.complete((id, page))?;
+    if actor.only_own {
+        app.existing.get(id, &actor).await?;
+    }
     let _turn = app.list_turn().await?;
     let mut conn = app.pool.acquire().await?;
     let rows = history::list(&mut conn, id, page.after.unwrap_or(0), page.limit()).await?;
@@ -62,6 +69,6 @@ pub(super) async fn list_booking_history(
         return Err(Error::NotFound(id));
     }
     let (entries, next_page_token) =
-        page.cut(rows, |entry| entry.sequence, |entry| convert::history_entry(&entry));
+        page.cut(rows, |entry| entry.sequence, |entry| convert::history_entry(&entry, &actor));
     Ok(ListBookingHistoryResponse { entries, next_page_token })
 }

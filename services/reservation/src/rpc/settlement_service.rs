@@ -6,12 +6,15 @@ use proto::reservation as pb;
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status};
 
+use super::opened;
 use crate::{
     app::App,
     convert,
     domain::{
+        actor::Actor,
         booking::StateName,
         command::{Command, Reply, Verdict},
+        ids::BookingId,
     },
     error::{Error, Failure},
     store::bookings,
@@ -35,7 +38,8 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
         &self,
         request: Request<pb::ResolveHoldsRequest>,
     ) -> Result<Response<pb::ResolveHoldsResponse>, Status> {
-        let asked = parse(&request.into_inner())?;
+        let (actor, request) = opened(request, "ResolveHolds")?;
+        let asked = parse(&request, &actor)?;
         let mut verdicts = Vec::with_capacity(asked.len());
         for asked in asked.chunks(KEYS_PER_TRANSACTION) {
             let answers = self.apply(asked).await?;
@@ -55,11 +59,12 @@ impl pb::settlement_service_server::SettlementService for SettlementRpc {
         &self,
         request: Request<pb::ExpireDraftsRequest>,
     ) -> Result<Response<pb::ExpireDraftsResponse>, Status> {
-        let limit = match request.into_inner().limit {
+        let (actor, request) = opened(request, "ExpireDrafts")?;
+        let limit = match request.limit {
             0 => 500,
             limit => field::integer("limit", limit, 1..=1_000).map_err(Error::from)?,
         };
-        let expired = self.expire(limit).await?;
+        let expired = self.expire(limit, &actor).await?;
         Ok(Response::new(pb::ExpireDraftsResponse { expired }))
     }
 }
@@ -75,12 +80,12 @@ impl SettlementRpc {
         bookings::clock(&mut conn).await
     }
 
-    async fn expire(&self, limit: i64) -> Result<i32, Error> {
+    async fn expire(&self, limit: i64, actor: &Actor) -> Result<i32, Error> {
         let mut conn = self.0.pool.acquire().await?;
         let ids = bookings::list_abandoned_drafts(&mut conn, limit).await?;
         drop(conn);
         let asked: Vec<Asked> =
-            ids.into_iter().map(|booking_id| Asked { booking_id, command: Command::Review }).collect();
+            ids.into_iter().map(|booking_id| asked(booking_id, Command::Review, actor)).collect();
         if asked.is_empty() {
             return Ok(0);
         }
@@ -96,18 +101,22 @@ impl SettlementRpc {
     }
 }
 
-fn parse(request: &pb::ResolveHoldsRequest) -> Result<Vec<Asked>, Error> {
+fn asked(booking_id: BookingId, command: Command, actor: &Actor) -> Asked {
+    Asked { booking_id, command, actor: actor.clone() }
+}
+
+fn parse(request: &pb::ResolveHoldsRequest, actor: &Actor) -> Result<Vec<Asked>, Error> {
     field::count("keys", request.keys.len(), 0..=MAX_KEYS)?;
     let mut bad = Violations::default();
-    let asked = request
+    let all = request
         .keys
         .iter()
         .enumerate()
         .filter_map(|(i, key)| bad.keep_all(convert::hold_key(&format!("keys[{i}]"), Some(key))))
-        .map(|(booking_id, attempt)| Asked { booking_id, command: Command::Resolve(attempt) })
+        .map(|(booking_id, attempt)| asked(booking_id, Command::Resolve(attempt), actor))
         .collect();
     bad.check()?;
-    Ok(asked)
+    Ok(all)
 }
 
 /// An unknown booking has its tombstone by now: RELEASE.

@@ -8,11 +8,13 @@ use uuid::Uuid;
 
 use super::{
     Inconsistent,
+    history::Actors,
     line::{LineRow, Stored},
     row::{Row, Seen},
 };
 use crate::{
     domain::{
+        actor::Actor,
         booking::{Booking, State, StateName},
         ids::{Attempt, BookingId},
     },
@@ -158,26 +160,36 @@ pub async fn clock(conn: &mut PgConnection) -> Result<OffsetDateTime, Error> {
 /// The marks of unknown bookings, so that their late insert loses. Answers the ids that were not there.
 pub async fn insert_tombstones(
     conn: &mut PgConnection,
-    keys: &[(BookingId, Attempt)],
+    keys: &[(BookingId, Attempt, &Actor)],
 ) -> Result<Vec<Uuid>, Error> {
-    let ids: Vec<Uuid> = keys.iter().map(|(id, _)| id.get()).collect();
-    let attempts: Vec<i32> = keys.iter().map(|(_, attempt)| attempt.get()).collect();
+    let ids: Vec<Uuid> = keys.iter().map(|(id, ..)| id.get()).collect();
+    let attempts: Vec<i32> = keys.iter().map(|(_, attempt, _)| attempt.get()).collect();
+    let actors = Actors::of(keys.iter().map(|(.., actor)| *actor));
     let inserted = sqlx::query_scalar!(
-        r#"with marked as (
+        r#"with asked as (
+               select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::text[], $6::text[])
+               as k (booking_id, attempt, actor_subject, actor_role, method, request_id)
+           ), marked as (
                insert into bookings (booking_id, customer_id, state, attempt, lines, expired_at, history_length,
                                      created_at, updated_at)
                select booking_id, '', 'EXPIRED', attempt, '[]', now(), 1, now(), now()
-               from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
+               from asked
                order by booking_id
                on conflict (booking_id) do nothing
                returning booking_id
            ), history as (
-               insert into booking_history (booking_id, sequence, to_state, happened_at)
-               select booking_id, 1, 'EXPIRED', now() from marked
+               insert into booking_history (booking_id, sequence, to_state, happened_at, actor_subject, actor_role,
+                                            method, request_id)
+               select booking_id, 1, 'EXPIRED', now(), actor_subject, actor_role, method, request_id
+               from marked join asked using (booking_id)
            )
            select booking_id from marked"#,
         &ids,
-        &attempts
+        &attempts,
+        &actors.subject as _,
+        &actors.role as _,
+        &actors.method as _,
+        &actors.request_id as _,
     )
     .fetch_all(conn)
     .await?;

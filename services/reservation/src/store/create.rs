@@ -4,8 +4,14 @@ use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::line::{self, LineRow};
-use crate::{domain::command::Placed, domain::ids::BookingId, domain::line::Line, error::Error};
+use super::{
+    history::Actors,
+    line::{self, LineRow},
+};
+use crate::{
+    domain::{actor::Actor, command::Placed, ids::BookingId, line::Line},
+    error::Error,
+};
 
 /// A booking to insert.
 #[derive(Clone, Debug)]
@@ -20,6 +26,8 @@ pub struct New {
     pub asked_ttl_ms: Option<i64>,
     /// What the catalog placed for it, with the total in minor units; none: a draft.
     pub held: Option<(Placed, i64)>,
+    /// Who has it made.
+    pub actor: Actor,
 }
 
 /// When a booking was inserted.
@@ -40,13 +48,17 @@ pub async fn insert(
     draft_ttl_ms: i64,
     traceparent: Option<&str>,
 ) -> Result<Vec<Inserted>, Error> {
-    let columns = Columns::of(new);
+    let mut sorted = new.to_vec();
+    sorted.sort_unstable_by_key(|new| new.id);
+    let columns = Columns::of(&sorted);
+    let actors = Actors::of(sorted.iter().map(|new| &new.actor));
     let inserted = sqlx::query_as!(
         Inserted,
         r#"with asked as (
                select * from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::bigint[], $5::text[], $6::bigint[],
-                                    $7::bigint[])
-               as a (booking_id, customer_id, lines, asked_ttl_ms, currency, total_minor, hold_ttl_ms)
+                                    $7::bigint[], $10::text[], $11::text[], $12::text[], $13::text[])
+               as a (booking_id, customer_id, lines, asked_ttl_ms, currency, total_minor, hold_ttl_ms,
+                     actor_subject, actor_role, method, request_id)
            ), created as (
                insert into bookings (booking_id, customer_id, state, attempt, lines, asked_ttl_ms, currency,
                                      total_minor, held_at, hold_ttl_ms, expires_at, draft_expires_at,
@@ -60,8 +72,11 @@ pub async fn insert(
                on conflict (booking_id) do nothing
                returning booking_id, customer_id, state, hold_ttl_ms, expires_at, draft_expires_at, created_at
            ), history as (
-               insert into booking_history (booking_id, sequence, to_state, happened_at, expires_at)
-               select booking_id, 1, state, created_at, coalesce(expires_at, draft_expires_at) from created
+               insert into booking_history (booking_id, sequence, to_state, happened_at, expires_at,
+                                            actor_subject, actor_role, method, request_id)
+               select booking_id, 1, state, created_at, coalesce(expires_at, draft_expires_at),
+                      actor_subject, actor_role, method, request_id
+               from created join asked using (booking_id)
            ), owed as (
                insert into outbox (kind, subject, booking_ids, attempts, customer_ids, deadlines, traceparent)
                select 'timer', '', array_agg(booking_id), array_agg(1), null::text[], array_agg(expires_at),
@@ -82,6 +97,10 @@ pub async fn insert(
         &columns.hold_ttl_ms as _,
         draft_ttl_ms,
         traceparent,
+        &actors.subject as _,
+        &actors.role as _,
+        &actors.method as _,
+        &actors.request_id as _,
     )
     .fetch_all(conn)
     .await?;
@@ -100,9 +119,7 @@ struct Columns<'a> {
 }
 
 impl<'a> Columns<'a> {
-    fn of(new: &[&'a New]) -> Self {
-        let mut sorted = new.to_vec();
-        sorted.sort_unstable_by_key(|new| new.id);
+    fn of(sorted: &[&'a New]) -> Self {
         let held = |new: &&'a New| new.held.as_ref();
         Self {
             booking_id: sorted.iter().map(|new| new.id.get()).collect(),

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::Inconsistent;
 use crate::{
-    domain::{booking::StateName, command::Step, ids::BookingId},
+    domain::{actor::Actor, booking::StateName, command::Step, ids::BookingId},
     error::Error,
 };
 
@@ -25,6 +25,14 @@ pub struct Entry {
     pub expires_at: Option<OffsetDateTime>,
     /// The payment or refund of the step.
     pub reference: Option<Uuid>,
+    /// Who had it made.
+    pub subject: Option<String>,
+    /// What they are.
+    pub role: Option<String>,
+    /// By which call.
+    pub method: Option<String>,
+    /// In which request.
+    pub request_id: Option<String>,
 }
 
 /// One step to store.
@@ -38,6 +46,27 @@ pub struct NewEntry {
     pub step: Step,
     /// When.
     pub at: OffsetDateTime,
+    /// Who had it made.
+    pub actor: Actor,
+}
+
+/// Who had steps made: the columns, one vector each.
+pub(super) struct Actors<'a> {
+    pub(super) subject: Vec<Option<&'a str>>,
+    pub(super) role: Vec<Option<&'static str>>,
+    pub(super) method: Vec<&'static str>,
+    pub(super) request_id: Vec<Option<&'a str>>,
+}
+
+impl<'a> Actors<'a> {
+    pub(super) fn of(actors: impl Iterator<Item = &'a Actor> + Clone) -> Self {
+        Self {
+            subject: actors.clone().map(|actor| actor.subject.as_deref()).collect(),
+            role: actors.clone().map(|actor| actor.role).collect(),
+            method: actors.clone().map(|actor| actor.method).collect(),
+            request_id: actors.map(|actor| actor.request_id.as_deref()).collect(),
+        }
+    }
 }
 
 /// Stores steps.
@@ -49,11 +78,12 @@ pub async fn insert(conn: &mut PgConnection, entries: &[NewEntry]) -> Result<(),
     let at: Vec<OffsetDateTime> = entries.iter().map(|entry| entry.at).collect();
     let deadlines: Vec<Option<OffsetDateTime>> = entries.iter().map(|entry| entry.step.deadline).collect();
     let references: Vec<Option<Uuid>> = entries.iter().map(|entry| entry.step.reference).collect();
+    let actors = Actors::of(entries.iter().map(|entry| &entry.actor));
     sqlx::query!(
         "insert into booking_history (booking_id, sequence, from_state, to_state, happened_at, expires_at,
-                                      reference_id)
+                                      reference_id, actor_subject, actor_role, method, request_id)
          select * from unnest($1::uuid[], $2::int[], $3::text[], $4::text[], $5::timestamptz[],
-                              $6::timestamptz[], $7::uuid[])",
+                              $6::timestamptz[], $7::uuid[], $8::text[], $9::text[], $10::text[], $11::text[])",
         &booking_ids,
         &sequences,
         &from as _,
@@ -61,6 +91,10 @@ pub async fn insert(conn: &mut PgConnection, entries: &[NewEntry]) -> Result<(),
         &at,
         &deadlines as _,
         &references as _,
+        &actors.subject as _,
+        &actors.role as _,
+        &actors.method as _,
+        &actors.request_id as _,
     )
     .execute(conn)
     .await?;
@@ -75,7 +109,8 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
     let rows = sqlx::query!(
-        "select sequence, from_state, to_state, happened_at, expires_at, reference_id
+        "select sequence, from_state, to_state, happened_at, expires_at, reference_id, actor_subject, actor_role,
+                method, request_id
          from booking_history
          where booking_id = $1 and sequence > $2
          order by sequence
@@ -99,6 +134,10 @@ pub async fn list(
                 happened_at: row.happened_at,
                 expires_at: row.expires_at,
                 reference: row.reference_id,
+                subject: row.actor_subject,
+                role: row.actor_role,
+                method: row.method,
+                request_id: row.request_id,
             })
         })
         .collect()

@@ -3,6 +3,7 @@
 //! It repeats an event until it hears 200. So 200 is for everything that is settled, also where there was nothing to do; and
 //! anything else for what a repeat can make good: it comes to an end at the latest when the booking does.
 
+use auth::Role;
 use proto::{
     catalog::HoldKey,
     reservation::{
@@ -11,7 +12,7 @@ use proto::{
         settlement_service_client::SettlementServiceClient,
     },
 };
-use server::Calls;
+use server::{Caller, Calls};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
@@ -50,6 +51,11 @@ impl Outcome {
         }
     }
 }
+
+/// Who makes them, in the history of bookings.
+const SUBJECT: &str = "payment-provider";
+/// The longest name of an event that goes into the history.
+const MAX_REQUEST_ID: usize = 64;
 
 /// Makes the calls that events stand for.
 #[derive(Clone, Debug)]
@@ -119,8 +125,12 @@ impl Provider {
 }
 
 /// A call in the provider's name. Its id is the event's.
-fn request<T>(_id: &str, message: T) -> Request<T> {
-    Request::new(message)
+fn request<T>(id: &str, message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let request_id = (1..=MAX_REQUEST_ID).contains(&id.len()).then(|| id.into());
+    let caller = Caller { subject: SUBJECT.into(), role: Role::Operator, request_id };
+    request.extensions_mut().insert(caller);
+    request
 }
 
 fn is_unknown(status: &Status) -> bool {

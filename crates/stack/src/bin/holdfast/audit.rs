@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 
 use crate::running::Running;
+use crate::token;
 
 /// How to audit.
 #[derive(Args, Debug)]
@@ -37,6 +38,9 @@ fn command(home: &Path, options: &AuditOptions) -> Result<Command> {
     let mut audit = Command::new(stack::binary("audit")?);
     audit.args(["--catalog-url", &url(running.ports.catalog)]);
     audit.args(["--reservation-url", &url(running.ports.reservation)]);
+    if running.auth {
+        audit.arg("--token-file").arg(token::issuer(home)?.service_token("audit")?);
+    }
     audit.args(&options.arguments);
     Ok(audit)
 }

@@ -19,7 +19,9 @@ use crate::output::line;
 pub(crate) fn run(home: &Path) -> Result<()> {
     let running = Running::require(home)?;
     block_on(async {
-        let clients = Clients::connect(&running.ports).await.context("`make status` shows what is wrong")?;
+        let clients = Clients::connect(home, &running.ports, running.auth)
+            .await
+            .context("`make status` shows what is wrong")?;
         let shop = Shop::open(clients).await?;
         line("Holds of a few seconds are asked for here, so that nobody has to wait;");
         line("without that a product is held for 60 seconds and a seat for 10 minutes.");

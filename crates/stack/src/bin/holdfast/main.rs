@@ -13,6 +13,7 @@ mod psql;
 mod running;
 mod sqlx_data;
 mod status;
+mod token;
 mod try_it;
 mod up;
 mod with_postgres;
@@ -38,7 +39,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Starts a private PostgreSQL and RabbitMQ and the three services, and loads demo data.
-    Up(ports::PortOptions),
+    Up(up::UpOptions),
     /// Stops them. Data is kept.
     Down,
     /// Tells what runs, where, and whether it is ready.
@@ -47,6 +48,8 @@ enum Command {
     Logs(logs::LogsOptions),
     /// Opens psql on a database.
     Psql(psql::PsqlOptions),
+    /// Prints a token for what runs with `up --auth`.
+    Token(token::TokenOptions),
     /// Checks the invariants of the running Holdfast across both databases, while it works.
     Audit(audit::AuditOptions),
     /// Stops everything and removes its data and logs.
@@ -80,12 +83,13 @@ fn main() -> ExitCode {
 
 fn run(home: &Path, command: Command) -> Result<ExitCode> {
     match command {
-        Command::Up(ports) => up::run(home, ports)?,
+        Command::Up(options) => up::run(home, &options)?,
         Command::Down => down::run(home)?,
         Command::Status => return status::run(home),
         Command::Logs(options) => return logs::run(home, &options),
         Command::Psql(options) => return psql::run(home, &options),
         Command::Audit(options) => return Ok(audit::run(home, &options)),
+        Command::Token(options) => token::run(home, &options)?,
         Command::Clean => clean::run(home)?,
         Command::Demo => demo::run(home)?,
         Command::WithPostgres { command } => return with_postgres::run(&command),

@@ -14,6 +14,9 @@ use crate::ports::PortOptions;
 pub(crate) struct Running {
     /// Where it listens.
     pub(crate) ports: PortOptions,
+    /// Whether callers have to say who they are.
+    #[serde(default)]
+    pub(crate) auth: bool,
     /// In the order in which it was started.
     pub(crate) members: Vec<Member>,
 }
@@ -44,7 +47,7 @@ pub(crate) enum MemberKind {
 
 impl Running {
     /// The record of a stack that is up.
-    pub(crate) fn of(stack: &Stack, ports: PortOptions) -> Self {
+    pub(crate) fn of(stack: &Stack, ports: PortOptions, auth: bool) -> Self {
         let mut members = Vec::new();
         let mut add = |name: &str, id: Option<ProcessId>, kind: MemberKind| {
             members.extend(id.map(|id| Member { name: name.to_owned(), id, kind }));
@@ -55,7 +58,7 @@ impl Running {
         for service in stack.services() {
             add(&service.name(), service.id(), MemberKind::Service);
         }
-        Self { ports, members }
+        Self { ports, auth, members }
     }
 
     /// Reads the record; none when nothing was left running.

@@ -16,7 +16,7 @@ const BOOKINGS: &str = "holdfast.reservation.v1.BookingService";
 const CATALOG: &str = "holdfast.catalog.v1.CatalogService";
 
 /// Prints the commands, with ids of their own and a seat that is free.
-pub(crate) async fn print(clients: &Clients, ports: &PortOptions) -> Result<()> {
+pub(crate) async fn print(clients: &Clients, ports: &PortOptions, auth: bool) -> Result<()> {
     let seat = free_seat(clients).await?;
     let [seat_booking, stock_booking, payment] = std::array::from_fn(|_| Uuid::new_v4().to_string());
     let by_id = |id: &str| json!({ "booking_id": id });
@@ -31,8 +31,12 @@ pub(crate) async fn print(clients: &Clients, ports: &PortOptions) -> Result<()> 
     });
     let pay = json!({ "booking_id": seat_booking, "payment_id": payment, "success": true });
 
-    let grpc = Grpcurl { program: program("grpcurl"), ports };
+    let grpc = Grpcurl { program: program("grpcurl"), ports, auth };
     line("\nTry it (copy and paste):\n");
+    if auth {
+        line("export TOKEN=$(make token ROLE=operator)\n");
+    }
+    let header = if auth { "-H \"authorization: Bearer $TOKEN\" " } else { "" };
     line(format_args!("# Seat {seat}: held for 10 minutes, paid for, refunded; then it is free again"));
     grpc.print("CreateBooking", &hold_seat);
     grpc.print("GetBooking", &by_id(&seat_booking));
@@ -47,14 +51,14 @@ pub(crate) async fn print(clients: &Clients, ports: &PortOptions) -> Result<()> 
     for (method, body) in [("GetProduct", &concert), ("GetBooking", &by_id(&stock_booking))] {
         let (service, port) = address(method, ports);
         line(format_args!(
-            "{buf} curl --protocol grpc --http2-prior-knowledge -d '{body}' \\\n  http://127.0.0.1:{port}/{service}/{method}"
+            "{buf} curl --protocol grpc --http2-prior-knowledge {header}-d '{body}' \\\n  http://127.0.0.1:{port}/{service}/{method}"
         ));
     }
     line("\n# Over REST, as JSON");
     let (catalog, reservation) = (ports.catalog_http, ports.reservation_http);
-    line(format_args!("curl -sS http://127.0.0.1:{reservation}/v1/bookings/{stock_booking}"));
+    line(format_args!("curl -sS {header}http://127.0.0.1:{reservation}/v1/bookings/{stock_booking}"));
     line(format_args!(
-        "curl -sS 'http://127.0.0.1:{catalog}/v1/seatMaps/{FLIGHT}/seats?state=FREE&pageSize=3'"
+        "curl -sS {header}'http://127.0.0.1:{catalog}/v1/seatMaps/{FLIGHT}/seats?state=FREE&pageSize=3'"
     ));
     line("\n# What there is");
     line(format_args!("http://127.0.0.1:{reservation}/docs in a browser, or"));
@@ -86,13 +90,15 @@ fn program(name: &str) -> String {
 struct Grpcurl<'a> {
     program: String,
     ports: &'a PortOptions,
+    auth: bool,
 }
 
 impl Grpcurl<'_> {
     fn print(&self, method: &str, body: &Value) {
         let (service, port) = address(method, self.ports);
+        let header = if self.auth { "-H \"authorization: Bearer $TOKEN\" " } else { "" };
         line(format_args!(
-            "{} -plaintext -d '{body}' \\\n  127.0.0.1:{port} {service}/{method}",
+            "{} -plaintext {header}-d '{body}' \\\n  127.0.0.1:{port} {service}/{method}",
             self.program
         ));
     }

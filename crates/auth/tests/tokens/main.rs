@@ -1,0 +1,7 @@
+//! Tokens of every algorithm, keys in a file and behind a URL, and how both change.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod following;
+mod signer;
+mod signing;
