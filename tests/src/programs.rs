@@ -19,6 +19,8 @@ const TOO_LATE: i32 = 124;
 pub struct Said {
     /// Whether it called it a success.
     pub success: bool,
+    /// Its exit code; none if a signal ended it.
+    pub code: Option<i32>,
     /// Its output.
     pub output: String,
     /// Its complaints.
@@ -51,6 +53,7 @@ pub fn program_with(name: &str, arguments: &[&str], env: &[(&str, String)]) -> S
     let late = if output.status.code() == Some(TOO_LATE) { "ended: it took too long\n" } else { "" };
     Said {
         success: output.status.success(),
+        code: output.status.code(),
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
         errors: format!("{late}{}", String::from_utf8_lossy(&output.stderr)),
     }

@@ -23,10 +23,16 @@ pub(crate) fn publish(messages: &[Message]) -> Span {
         messaging.operation.name = "publish",
         messaging.operation.type = "send",
         messaging.destination.name = first.exchange,
-        messaging.batch.message_count = messages.len(),
+        messaging.batch.message_count = field::Empty,
+        messaging.message.body.size = field::Empty,
         "error.type" = field::Empty,
         otel.status_code = field::Empty,
     );
+    // By the conventions one has a size, several have a number.
+    match messages {
+        [one] => span.record("messaging.message.body.size", one.body.len()),
+        _ => span.record("messaging.batch.message_count", messages.len()),
+    };
     let causes: BTreeSet<&str> = messages.iter().filter_map(Message::traceparent).collect();
     for cause in causes.into_iter().take(MAX_LINKS) {
         telemetry::propagation::link(&span, cause);
@@ -51,6 +57,8 @@ pub(crate) fn process(delivery: &Delivery, timers: usize) -> Span {
         messaging.operation.name = field::Empty,
         messaging.operation.type = field::Empty,
         messaging.destination.name = field::Empty,
+        messaging.message.body.size = field::Empty,
+        trace_id = field::Empty,
     );
     if telemetry::exports_traces() {
         span.record("otel.name", format!("process {DUE}"));
@@ -59,9 +67,11 @@ pub(crate) fn process(delivery: &Delivery, timers: usize) -> Span {
         span.record("messaging.operation.name", "process");
         span.record("messaging.operation.type", "process");
         span.record("messaging.destination.name", DUE);
+        span.record("messaging.message.body.size", delivery.size());
         if let Some(traceparent) = delivery.traceparent() {
             telemetry::propagation::link(&span, traceparent);
         }
+        telemetry::propagation::record_trace_id(&span);
     }
     span
 }

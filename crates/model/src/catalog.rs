@@ -94,7 +94,7 @@ impl Protocol {
         let placement = match decision.outcomes.first() {
             Some(Outcome::Placed(hold)) if hold.state == HoldState::Active => Placement::Active,
             Some(Outcome::Placed(_)) => Placement::Settled,
-            Some(Outcome::Refused { .. }) | None => Placement::Refused,
+            Some(Outcome::Refused { .. } | Outcome::Damaged) | None => Placement::Refused,
         };
         (placement, !decision.writes.holds.is_empty())
     }
@@ -116,6 +116,7 @@ impl Protocol {
                 .into_iter()
                 .map(|hold| (hold.key, hold))
                 .collect(),
+            damaged: HashSet::new(),
         }
     }
 

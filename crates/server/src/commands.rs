@@ -10,7 +10,7 @@ use std::{
 use clap::{ArgMatches, CommandFactory, FromArgMatches, parser::ValueSource};
 use telemetry::Build;
 
-use crate::{TlsConfig, healthcheck::healthcheck};
+use crate::{TlsConfig, ending::misconfigured, healthcheck::healthcheck};
 
 /// The commands of every service.
 #[derive(clap::Subcommand, Clone, Copy, Debug)]
@@ -19,7 +19,7 @@ pub enum Command {
     Serve,
     /// Check the configuration without connecting to anything, and print what would be used; passwords are not shown.
     ///
-    /// Exit status: 0, it can be used; 1 or 2, it cannot, and why.
+    /// Exit status: 0, it can be used; 2, it cannot, and why.
     CheckConfig,
     /// Ask the service that runs on this machine with this configuration whether it is ready.
     ///
@@ -50,7 +50,7 @@ impl Command {
         match self {
             Self::Serve => return Ok(false),
             Self::CheckConfig => {
-                check()?;
+                check().map_err(misconfigured)?;
                 print!("{settings}");
             }
             Self::Healthcheck { live } => {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -38,7 +39,17 @@ pub(crate) async fn healthcheck(
     let (head, body) = answer.split_once("\r\n\r\n").context("the answer is not HTTP")?;
     let status = head.split_ascii_whitespace().nth(1).context("the answer is not HTTP")?;
     ensure!(status == "200", "not ready: {}", body.trim_end());
+    ensure!(is_ours(body, live), "somebody else answers at {address}");
     Ok(body.trim_end().to_owned())
+}
+
+/// Whether this is what a service of Holdfast's says: there may be another program at its address.
+fn is_ours(body: &str, live: bool) -> bool {
+    if live {
+        return body == "ok\n";
+    }
+    let answer: Result<Value, _> = serde_json::from_str(body);
+    answer.is_ok_and(|answer| answer["ready"] == true && answer["parts"].is_object())
 }
 
 /// Where one that listens on all addresses is reached.
@@ -76,6 +87,14 @@ async fn talk(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_answer_of_another_program_is_not_taken_for_that_of_a_service() {
+        assert!(is_ours("ok\n", true) && is_ours(r#"{"ready":true,"parts":{}}"#, false));
+        for body in ["", "ok", "<html></html>", "{}", r#"{"ready":true}"#] {
+            assert!(!is_ours(body, true) && !is_ours(body, false), "{body}");
+        }
+    }
 
     #[test]
     fn one_that_listens_everywhere_is_asked_over_loopback() {

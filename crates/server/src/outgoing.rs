@@ -24,10 +24,12 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
-    /// A call to the method with this path begins; within the current span, if that is traced.
+    /// A call to the method with this path begins; its span is within the current one, if that is traced: what nobody asked for,
+    /// such as a look at the clock every second, makes no trace of its own.
     pub(crate) fn begin(path: &str) -> Self {
         let method = methods::label(path);
-        let span = if telemetry::exports_traces() { span(&method) } else { Span::none() };
+        let is_traced = telemetry::exports_traces() && telemetry::propagation::is_traced(&Span::current());
+        let span = if is_traced { span(&method) } else { Span::none() };
         Self { method, span, start: Instant::now(), code: None }
     }
 

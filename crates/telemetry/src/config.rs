@@ -17,8 +17,8 @@ pub struct TelemetryConfig {
     /// How a log line looks: for people, or one JSON object.
     #[arg(long, env = "HOLDFAST_LOG_FORMAT", value_enum, default_value_t = LogFormat::Pretty)]
     pub log_format: LogFormat,
-    /// Where traces go: the URL of an OTLP gRPC endpoint, such as `http://127.0.0.1:4317`. Without it none are made.
-    #[arg(long, env = "HOLDFAST_OTLP_ENDPOINT", value_name = "URL")]
+    /// Where traces go: the URL of an OTLP gRPC endpoint, such as `http://127.0.0.1:4317`, without TLS. Without it none are made.
+    #[arg(long, env = "HOLDFAST_OTLP_ENDPOINT", value_name = "URL", hide_env_values = true)]
     pub otlp_endpoint: Option<String>,
     /// Which part of the traces that begin here is exported, 0 to 1. Those that a caller began are exported as the caller decided.
     #[arg(

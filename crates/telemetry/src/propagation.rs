@@ -38,6 +38,11 @@ pub fn trace_id(span: &Span) -> Option<String> {
     context.is_valid().then(|| context.trace_id().to_string())
 }
 
+/// Records the id of its trace in a span that begins one, in the field `trace_id`: so log lines within it have it.
+pub fn record_trace_id(span: &Span) {
+    span.record("trace_id", trace_id(span));
+}
+
 /// Whether `span` is part of a trace, exported or not.
 #[must_use]
 pub fn is_traced(span: &Span) -> bool {

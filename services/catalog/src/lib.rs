@@ -156,6 +156,7 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     ])
     .require("database")
     .require("schema");
+    metrics::show();
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);

@@ -1,5 +1,7 @@
 //! The catalog service: boot only.
 
+use std::process::ExitCode;
+
 use catalog::{Config, MIGRATOR, RIGHTS, Subcommand, serve};
 use server::Endpoints;
 use telemetry::Build;
@@ -8,22 +10,26 @@ use telemetry::Build;
 const BUILD: Build = telemetry::build!("catalog");
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    server::end(run().await)
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let (config, settings) = server::parse::<Config>();
     if let Some(Subcommand::Common(command)) = config.command
         && command
             .carry_out(&BUILD, &settings, config.http_listen, &config.tls, || config.check_to_serve())
             .await?
     {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
-    config.check()?;
+    config.check().map_err(server::misconfigured)?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Catalog)?;
     if let Some(Subcommand::Migrate) = config.command {
-        return postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await;
+        return postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await.map(|()| ExitCode::SUCCESS);
     }
-    config.check_to_serve()?;
+    config.check_to_serve().map_err(server::misconfigured)?;
     let endpoints = Endpoints::bind(config.listen, config.http_listen, &config.tls).await?;
-    serve(endpoints, &config, server::on_terminate()).await
+    serve(endpoints, &config, server::on_terminate()).await.map(|()| ExitCode::SUCCESS)
 }

@@ -63,6 +63,9 @@ impl Metrics {
             counter.add(0, &[]);
         }
         metrics.in_hand.add(0, &[]);
+        for (path, verdict, outcome) in known_verdicts() {
+            metrics.verdicts.add(0, &verdict_labels(path, verdict, outcome));
+        }
         metrics
     }
 
@@ -79,12 +82,7 @@ impl Metrics {
             Some(SettleOutcome::Unknown | SettleOutcome::Unspecified) => "unknown",
             None => "none",
         };
-        let labels = [
-            KeyValue::new("path", path.as_str()),
-            KeyValue::new("verdict", decision.as_str()),
-            KeyValue::new("outcome", outcome),
-        ];
-        self.verdicts.add(1, &labels);
+        self.verdicts.add(1, &verdict_labels(path, decision.as_str(), outcome));
     }
 
     /// So many timers were parked again.
@@ -118,6 +116,27 @@ impl Metrics {
     pub(crate) fn drafts(&self, drafts: u64) {
         self.drafts.add(drafts, &[]);
     }
+}
+
+fn verdict_labels(path: Path, verdict: &'static str, outcome: &'static str) -> [KeyValue; 3] {
+    [
+        KeyValue::new("path", path.as_str()),
+        KeyValue::new("verdict", verdict),
+        KeyValue::new("outcome", outcome),
+    ]
+}
+
+/// What can come of a verdict: of one that is not due the catalog hears from the sweep alone.
+fn known_verdicts() -> impl Iterator<Item = (Path, &'static str, &'static str)> {
+    let told = ["settled", "unchanged", "unknown"];
+    [Path::Timer, Path::Sweep].into_iter().flat_map(move |path| {
+        let not_due: &[&str] = if path == Path::Timer { &["none"] } else { &told };
+        let not_due: Vec<_> = not_due.iter().map(|outcome| (path, "not_due", *outcome)).collect();
+        let due = ["release", "commit"]
+            .into_iter()
+            .flat_map(move |verdict| told.into_iter().map(move |outcome| (path, verdict, outcome)));
+        due.chain(not_due)
+    })
 }
 
 /// A message in hand.

@@ -14,7 +14,7 @@ use proto::{
 use server::{Health, PartState};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span, field};
 
 use crate::{
     Catalog, Reservation, failure::Failure, health, metrics::Metrics, schedule, settler::Settler,
@@ -43,9 +43,8 @@ impl Sweep {
     pub(crate) async fn run(mut self, interval: Duration, stop: CancellationToken) {
         let mut failing = false;
         loop {
-            let span = tracing::info_span!("job.sweep");
             let swept = tokio::select! {
-                swept = self.sweep().instrument(span) => swept,
+                swept = self.sweep() => swept,
                 () = stop.cancelled() => return,
             };
             match &swept {
@@ -81,9 +80,11 @@ impl Sweep {
             if !page.keys.is_empty() {
                 reach(Step::SweepListed).await?;
             }
+            // A sweep that finds nothing makes no trace.
+            let span = if page.keys.is_empty() { Span::none() } else { traced(page.keys.len()) };
             let chunks = schedule::chunks(&page.keys).map(|chunk| self.settler.settle(Path::Sweep, chunk));
             // A chunk that fails does not keep the others of its page from being settled.
-            for failure in join_all(chunks).await.into_iter().filter_map(Result::err) {
+            for failure in join_all(chunks).instrument(span).await.into_iter().filter_map(Result::err) {
                 match failure {
                     Failure::Outage(_) => return Err(failure),
                     Failure::Defect(_) => refused = Err(failure),
@@ -127,4 +128,11 @@ impl Sweep {
             }
         }
     }
+}
+
+/// The span of settling so many holds that were found.
+fn traced(holds: usize) -> Span {
+    let span = tracing::info_span!("job.sweep", holds, trace_id = field::Empty);
+    telemetry::propagation::record_trace_id(&span);
+    span
 }

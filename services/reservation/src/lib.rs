@@ -25,7 +25,7 @@ use anyhow::Context as _;
 use auth::AuthConfig;
 use postgres::DatabaseConfig;
 use proto::{
-    catalog::hold_service_client::HoldServiceClient,
+    catalog::{audit_service_client::AuditServiceClient, hold_service_client::HoldServiceClient},
     reservation::{
         audit_service_server::AuditServiceServer, booking_service_server::BookingServiceServer,
         settlement_service_server::SettlementServiceServer,
@@ -244,10 +244,12 @@ pub async fn retry_parked(config: &Config, stop: &CancellationToken) -> anyhow::
 pub async fn repair(
     config: &Config,
     stop: &CancellationToken,
-    leave: &mut dyn FnMut(Left),
+    leave: &mut (dyn FnMut(Left) + Send),
 ) -> anyhow::Result<repair::Report> {
     let pool = postgres::connect(&config.database, stop).await?;
-    let catalog = config.catalog()?;
+    let channel = config.catalog_channel()?;
+    let (holds, audit) = (HoldServiceClient::new(channel.clone()), AuditServiceClient::new(channel));
+    let catalog = repair::Catalog { holds, audit };
     tokio::select! {
         repaired = repair::run(pool, catalog, config.policy(), leave) => repaired,
         () = stop.cancelled() => anyhow::bail!("told to stop"),
@@ -284,8 +286,12 @@ impl Config {
 
     /// The way to the catalog.
     fn catalog(&self) -> anyhow::Result<HoldServiceClient<Channel>> {
+        Ok(HoldServiceClient::new(self.catalog_channel()?))
+    }
+
+    fn catalog_channel(&self) -> anyhow::Result<Channel> {
         let channel = self.calls.dialer()?.channel(&self.catalog_url, CATALOG_TIMEOUT)?;
-        Ok(HoldServiceClient::new(channel.with_token(self.token.file())))
+        Ok(channel.with_token(self.token.file()))
     }
 
     /// What is offered over HTTP: nothing of what is internal. The page shows the catalog's API beside this one.

@@ -10,7 +10,11 @@ use telemetry::Build;
 const BUILD: Build = telemetry::build!("reservation");
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
+async fn main() -> ExitCode {
+    server::end(run().await)
+}
+
+async fn run() -> anyhow::Result<ExitCode> {
     let (config, settings) = server::parse::<Config>();
     if let Some(Subcommand::Common(command)) = config.command
         && command
@@ -20,10 +24,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let serves = matches!(config.command, Some(Subcommand::Common(_)) | None);
-    if let Err(error) = if serves { config.check_to_serve() } else { config.check() } {
-        eprintln!("Error: {error:#}");
-        return Ok(ExitCode::from(2)); // as for what cannot be read at all
-    }
+    if serves { config.check_to_serve() } else { config.check() }.map_err(server::misconfigured)?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {

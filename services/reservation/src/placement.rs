@@ -1,8 +1,8 @@
 //! Placing holds with the catalog: many in one call, each with its own outcome.
 
 use proto::catalog::{
-    HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldsRequest, PlacedHold, ProductItem, RefusedHold,
-    SeatItem, hold_line, hold_service_client::HoldServiceClient, place_hold_outcome::Outcome,
+    HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldOutcome, PlaceHoldsRequest, PlacedHold, ProductItem,
+    RefusedHold, SeatItem, hold_line, hold_service_client::HoldServiceClient, place_hold_outcome::Outcome,
 };
 use server::Channel;
 use tonic::{Code, Status};
@@ -70,7 +70,7 @@ pub(crate) async fn place(
     wanted: &[Wanted],
 ) -> Vec<Result<Placement, Failure>> {
     match place_call(catalog.clone(), wanted).await {
-        Ok(placements) => placements.into_iter().map(Ok).collect(),
+        Ok(placements) => placements,
         Err(failure) => wanted.iter().map(|_| Err(failure)).collect(),
     }
 }
@@ -80,7 +80,7 @@ pub(crate) async fn place(
 async fn place_call(
     mut catalog: HoldServiceClient<Channel>,
     wanted: &[Wanted],
-) -> Result<Vec<Placement>, Failure> {
+) -> Result<Vec<Result<Placement, Failure>>, Failure> {
     let request = PlaceHoldsRequest { holds: wanted.iter().map(encode).collect() };
     let response =
         catalog.place_holds(request).await.map_err(|status| failure(&status, wanted))?.into_inner();
@@ -88,15 +88,17 @@ async fn place_call(
         tracing::error!(asked = wanted.len(), answered = response.outcomes.len(), "the catalog miscounted");
         return Err(Failure::Defect);
     }
-    wanted
-        .iter()
-        .zip(response.outcomes)
-        .map(|(wanted, outcome)| match outcome.outcome {
-            Some(Outcome::Placed(placed)) => decode(wanted, &placed),
-            Some(Outcome::Refused(refused)) => Ok(Placement::Refused(refused)),
-            None => Err(Failure::Defect),
-        })
-        .collect()
+    let placement = |(wanted, outcome): (&Wanted, PlaceHoldOutcome)| match outcome.outcome {
+        Some(Outcome::Placed(placed)) => decode(wanted, &placed),
+        Some(Outcome::Refused(refused)) => Ok(Placement::Refused(refused)),
+        Some(Outcome::Damaged(_)) => {
+            let (booking_id, attempt) = (wanted.booking_id, wanted.attempt.get());
+            tracing::error!(%booking_id, attempt, "the catalog has a hold that makes no sense");
+            Err(Failure::Defect)
+        }
+        None => Err(Failure::Defect),
+    };
+    Ok(wanted.iter().zip(response.outcomes).map(placement).collect())
 }
 
 fn encode(wanted: &Wanted) -> PlaceHold {

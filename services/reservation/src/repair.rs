@@ -4,30 +4,37 @@
 //! first, for every booking: its verdict is made, and what it no longer has is released, by all of its attempts: others may have
 //! bought it since. Then, for every live one: its hold is put back, at the prices that were agreed; the verdict, asked once
 //! more behind that, is carried over. Each step is one that the services take themselves and may be repeated: the repair may
-//! run while they do, may die anywhere, and is run again.
+//! run while they do, may die anywhere, and is run again. What it finds wrong is judged by the verdict of afterwards, and what one
+//! row refuses is refused for that row alone.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+mod calls;
+mod judge;
 
-use anyhow::{Context as _, bail, ensure};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+};
+
+use anyhow::{Context as _, bail};
 use proto::catalog::{
-    HoldKey, HoldLine, HoldState, Money, PlacedHold, RefusedHold, RestoreHold, RestoreHoldsRequest,
-    SettleHold, SettleHoldsRequest, SettleOutcome, hold_service_client::HoldServiceClient,
-    restore_hold_outcome::Outcome, settle_hold,
+    GetHoldsRequest, HoldKey, HoldState, RestoreHoldsRequest, SettleHoldsRequest, SettleOutcome,
+    audit_service_client::AuditServiceClient, hold_service_client::HoldServiceClient,
+    restore_hold_outcome::Outcome,
 };
 use server::Channel;
 use sqlx::PgPool;
-use tokio::time::{Instant, sleep};
-use tonic::{Response, Status};
 use uuid::Uuid;
 
+use self::{
+    calls::{Refused, by_halves, insist},
+    judge::{Carried, Found, encode, key, newer, portions, reason, resolving},
+};
 use crate::{
     domain::{
-        actor::Actor,
         booking::{Booking, State, StateName},
-        command::{Command, Policy, Reply, Verdict},
+        command::{Policy, Reply, Verdict},
     },
-    error::Error,
-    placement,
+    error::{Error, Failure},
     relay::Wake,
     store::{Inconsistent, bookings, row::Seen},
     transitions::{self, Answer, Asked},
@@ -35,16 +42,10 @@ use crate::{
 
 /// Bookings in hand at a time.
 const PAGE: i64 = 500;
-/// The most lines of holds that are put back in one transaction.
-const LINES: usize = 1_000;
 /// The most verdicts in one call.
 const VERDICTS: usize = 1_000;
-/// The shortest and the longest time that a hold may be put back for, in ms.
-const TTL_MS: (i128, i128) = (100, 86_400_000);
-/// How long a catalog that is away or busy is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// The wait before it is asked again, unless it says otherwise.
-const RETRY_DELAY: Duration = Duration::from_millis(250);
+/// The most holds that are looked at in one call.
+const LOOKS: usize = 1_000;
 
 /// What a repair did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,14 +71,24 @@ pub struct Left {
     pub why: String,
 }
 
-/// Repairs everything. Tells `leave` of each booking that it cannot help.
+/// The catalog's services that the repair calls.
+#[derive(Clone, Debug)]
+pub(crate) struct Catalog {
+    /// Puts holds back, and settles them.
+    pub(crate) holds: HoldServiceClient<Channel>,
+    /// Shows them.
+    pub(crate) audit: AuditServiceClient<Channel>,
+}
+
+/// Repairs everything. Tells `leave` of each booking that it cannot help, once.
 pub(crate) async fn run(
     pool: PgPool,
-    catalog: HoldServiceClient<Channel>,
+    catalog: Catalog,
     policy: Policy,
-    leave: &mut dyn FnMut(Left),
+    leave: &mut (dyn FnMut(Left) + Send),
 ) -> anyhow::Result<Report> {
-    let mut repair = Repair { pool, catalog, policy, leave, report: Report::default() };
+    let (report, told) = (Report::default(), HashSet::new());
+    let mut repair = Repair { pool, catalog, policy, leave, report, told };
     for pass in [Pass::Release, Pass::Restore] {
         let mut from = Some(Uuid::nil());
         while let Some(first) = from {
@@ -105,10 +116,12 @@ enum Pass {
 
 struct Repair<'a> {
     pool: PgPool,
-    catalog: HoldServiceClient<Channel>,
+    catalog: Catalog,
     policy: Policy,
-    leave: &'a mut dyn FnMut(Left),
+    leave: &'a mut (dyn FnMut(Left) + Send),
     report: Report,
+    /// The bookings that `leave` was told of: nothing more is done about them.
+    told: HashSet<Uuid>,
 }
 
 impl Repair<'_> {
@@ -116,17 +129,14 @@ impl Repair<'_> {
     async fn release(&mut self, page: Vec<Result<Seen, Inconsistent>>) -> anyhow::Result<()> {
         let bookings: Vec<Booking> = page.into_iter().filter_map(|seen| Some(seen.ok()?.booking)).collect();
         let asked: Vec<Asked> = bookings.iter().filter_map(resolving).collect();
-        let over = self.resolve(&asked).await?.into_iter().filter_map(|(seen, verdict)| {
-            matches!(verdict, Verdict::Release { .. }).then(|| key(&seen.booking))
+        let over = self.resolve(&asked).await?.into_iter().filter_map(|resolved| {
+            matches!(resolved.1, Verdict::Release { .. }).then(|| Carried::verdict(&resolved))?
         });
-        let earlier = bookings.iter().flat_map(|booking| {
-            let booking_id = booking.id.to_string();
-            (1..booking.attempt.get()).map(move |attempt| HoldKey { booking_id: booking_id.clone(), attempt })
-        });
-        let release = settle_hold::Verdict::Release(settle_hold::Release {});
-        let holds: Vec<SettleHold> =
-            earlier.chain(over).map(|key| SettleHold { key: Some(key), verdict: Some(release) }).collect();
-        self.settle(holds).await
+        let carried = bookings.iter().flat_map(Carried::earlier).chain(over).collect();
+        // A draft has nothing that could be released; but of one that was sold, reservation has forgotten that.
+        let drafts = bookings.iter().filter(|booking| matches!(booking.state, State::Initiated { .. }));
+        self.doubt(drafts.map(|booking| (booking.clone(), key(booking))).collect()).await?;
+        self.carry(carried).await
     }
 
     async fn mend(&mut self, page: Vec<Result<Seen, Inconsistent>>) -> anyhow::Result<()> {
@@ -143,167 +153,132 @@ impl Repair<'_> {
             .await?
             .into_iter()
             .filter_map(|(seen, verdict)| (!matches!(verdict, Verdict::Release { .. })).then_some(seen))
+            .filter(|seen| !self.told.contains(&seen.booking.id.get()))
             .collect();
+        let mut found = HashMap::new();
         for portion in portions(&live) {
-            self.restore(portion).await?;
+            self.restore(portion, &mut found).await?;
         }
         // What changed meanwhile may have told its verdict to a hold that was not back yet: so it is asked for again.
         let verdicts = self.resolve(&asked).await?;
-        self.settle(verdicts.iter().filter_map(settlement).collect()).await
+        for (Seen { booking, .. }, verdict) in &verdicts {
+            let complaint = found.get(&booking.id.get()).and_then(|found| found.complaint(booking, *verdict));
+            if let Some(why) = complaint {
+                self.left(booking.id.get(), Some(booking.state.name()), why);
+            }
+        }
+        self.carry(verdicts.iter().filter_map(Carried::verdict).collect()).await
     }
 
-    /// The verdicts on the holds of bookings, made now.
-    async fn resolve(&self, asked: &[Asked]) -> anyhow::Result<Vec<(Seen, Verdict)>> {
-        if asked.is_empty() {
-            return Ok(Vec::new());
-        }
-        let answers = transitions::apply(&self.pool, &self.policy, &Wake::default(), asked).await?;
+    /// The verdicts on the holds of bookings, made now. One that cannot be made is told of.
+    async fn resolve(&mut self, asked: &[Asked]) -> anyhow::Result<Vec<(Seen, Verdict)>> {
+        let (pool, policy) = (&self.pool, &self.policy);
+        let apply = async |part: &[Asked]| match transitions::apply(pool, policy, &Wake::default(), part)
+            .await
+        {
+            Ok(answers) => Ok(answers),
+            Err(error) => match error.into_failure("repair") {
+                Failure::Defect => Err(Refused::Part("its verdict cannot be made: see the log".to_owned())),
+                failure => Err(Refused::All(Error::Failed(failure).into())),
+            },
+        };
+        let answers = by_halves(asked, apply).await?;
         let mut verdicts = Vec::with_capacity(answers.len());
-        for answer in answers {
-            match answer.map_err(Error::Failed)? {
-                Answer::Booking(seen, Ok(Reply::Verdict(verdict))) => verdicts.push((*seen, verdict)),
-                Answer::Booking(seen, _) => bail!("booking {} has no verdict", seen.booking.id),
-                Answer::NotFound => {}
+        for (asked, answer) in asked.iter().zip(answers) {
+            match answer {
+                Ok(Ok(Answer::Booking(seen, Ok(Reply::Verdict(verdict))))) => verdicts.push((*seen, verdict)),
+                Ok(Ok(Answer::Booking(seen, _))) => bail!("booking {} has no verdict", seen.booking.id),
+                Ok(Ok(Answer::NotFound)) => {}
+                Ok(Err(_)) => {
+                    self.left(asked.booking_id.get(), None, "it makes no sense: see the log".to_owned());
+                }
+                Err(why) => self.left(asked.booking_id.get(), None, why),
             }
         }
         Ok(verdicts)
     }
 
-    /// Puts the holds of live bookings back where they are missing.
-    async fn restore(&mut self, live: &[Seen]) -> anyhow::Result<()> {
-        let request = RestoreHoldsRequest { holds: live.iter().map(encode).collect() };
-        let call = async || self.catalog.clone().restore_holds(request.clone()).await;
-        let outcomes = insist(call).await.context("RestoreHolds")?.outcomes;
-        ensure!(outcomes.len() == live.len(), "the catalog miscounted");
+    /// Puts the holds of live bookings back where they are missing, and notes where that is not all.
+    async fn restore(&mut self, live: &[Seen], found: &mut HashMap<Uuid, Found>) -> anyhow::Result<()> {
+        let holds = &self.catalog.holds;
+        let restore = async |part: &[Seen]| {
+            let request = RestoreHoldsRequest { holds: part.iter().map(encode).collect() };
+            Ok(insist(async || holds.clone().restore_holds(request.clone()).await).await?.outcomes)
+        };
+        let outcomes = by_halves(live, restore).await.context("RestoreHolds")?;
         for (Seen { booking, .. }, outcome) in live.iter().zip(outcomes) {
-            let why = match outcome.outcome {
-                Some(Outcome::Restored(_)) => {
+            let wrong = match outcome.map(|outcome| outcome.outcome) {
+                Ok(Some(Outcome::Restored(_))) => {
                     self.report.restored += 1;
                     continue;
                 }
-                Some(Outcome::Present(hold)) => disagreement(booking, &hold),
-                Some(Outcome::Refused(refused)) => Some(reason(&refused)),
-                None => bail!("the catalog did not say what became of a hold"),
+                Ok(Some(Outcome::Present(hold))) => match hold.state() {
+                    HoldState::Active | HoldState::Unspecified => continue,
+                    state => Found::Past(state),
+                },
+                Ok(Some(Outcome::Refused(refused))) => Found::Nothing(reason(&refused)),
+                Ok(Some(Outcome::Damaged(_))) => Found::Nothing("its hold makes no sense".to_owned()),
+                Ok(None) => bail!("the catalog did not say what became of a hold"),
+                Err(why) => Found::Nothing(why),
             };
-            if let Some(why) = why {
-                self.left(booking.id.get(), Some(booking.state.name()), why);
+            found.insert(booking.id.get(), wrong);
+        }
+        Ok(())
+    }
+
+    /// Tells of the bookings whose holds were sold although, as far as reservation knows, they were never paid for.
+    async fn doubt(&mut self, holds: Vec<(Booking, HoldKey)>) -> anyhow::Result<()> {
+        for part in holds.chunks(LOOKS) {
+            let request = GetHoldsRequest { keys: part.iter().map(|(_, key)| key.clone()).collect() };
+            let look = async || self.catalog.audit.clone().get_holds(request.clone()).await;
+            let known = insist(look).await.context("GetHolds")?.holds;
+            let sold: HashSet<(String, i32)> = known
+                .into_iter()
+                .filter(|hold| hold.state() == HoldState::Committed)
+                .filter_map(|hold| hold.key.map(|key| (key.booking_id, key.attempt)))
+                .collect();
+            for (booking, key) in part {
+                if sold.contains(&(key.booking_id.clone(), key.attempt)) {
+                    self.left(booking.id.get(), Some(booking.state.name()), newer(HoldState::Committed));
+                }
             }
         }
         Ok(())
     }
 
-    /// Carries verdicts over; what is known, or not to be known, to the catalog changes nothing.
-    async fn settle(&mut self, holds: Vec<SettleHold>) -> anyhow::Result<()> {
-        for part in holds.chunks(VERDICTS) {
-            let request = SettleHoldsRequest { holds: part.to_vec() };
-            let call = async || self.catalog.clone().settle_holds(request.clone()).await;
-            let response = insist(call).await.context("SettleHolds")?;
-            let settled = response.outcomes().filter(|outcome| *outcome == SettleOutcome::Settled).count();
-            self.report.settled += settled as u64;
+    /// Carries verdicts over, but of those bookings that were told of; what is known, or not to be known, to the catalog changes
+    /// nothing.
+    async fn carry(&mut self, carried: Vec<Carried>) -> anyhow::Result<()> {
+        let unpaid = carried.iter().filter(|carried| carried.unpaid);
+        let doubtful =
+            unpaid.filter_map(|carried| Some((carried.booking.clone(), carried.settle.key.clone()?)));
+        self.doubt(doubtful.collect()).await?;
+        let holds = self.catalog.holds.clone();
+        let settle = async |part: &[Carried]| {
+            let request =
+                SettleHoldsRequest { holds: part.iter().map(|carried| carried.settle.clone()).collect() };
+            let response = insist(async || holds.clone().settle_holds(request.clone()).await).await?;
+            Ok(response.outcomes().collect())
+        };
+        let carried: Vec<Carried> =
+            carried.into_iter().filter(|one| !self.told.contains(&one.booking.id.get())).collect();
+        for part in carried.chunks(VERDICTS) {
+            let outcomes = by_halves(part, &settle).await.context("SettleHolds")?;
+            for (Carried { booking, .. }, outcome) in part.iter().zip(outcomes) {
+                match outcome {
+                    Ok(SettleOutcome::Settled) => self.report.settled += 1,
+                    Ok(_) => {}
+                    Err(why) => self.left(booking.id.get(), Some(booking.state.name()), why),
+                }
+            }
         }
         Ok(())
     }
 
     fn left(&mut self, booking_id: Uuid, state: Option<StateName>, why: String) {
-        self.report.left += 1;
-        (self.leave)(Left { booking_id, state, why });
-    }
-}
-
-/// Parts with a bounded number of lines, of one booking at least.
-fn portions(live: &[Seen]) -> Vec<&[Seen]> {
-    let mut portions = Vec::new();
-    let (mut start, mut lines) = (0, 0);
-    for (i, seen) in live.iter().enumerate() {
-        if i > start && lines + seen.booking.lines.len() > LINES {
-            portions.push(&live[start..i]);
-            (start, lines) = (i, 0);
-        }
-        lines += seen.booking.lines.len();
-    }
-    if start < live.len() {
-        portions.push(&live[start..]);
-    }
-    portions
-}
-
-/// The question for the verdict on a booking's hold; none for a draft: it has no hold yet, and a verdict on one would end its attempt.
-fn resolving(booking: &Booking) -> Option<Asked> {
-    let is_draft = matches!(booking.state, State::Initiated { .. });
-    (!is_draft).then_some(Asked {
-        booking_id: booking.id,
-        command: Command::Resolve(booking.attempt),
-        actor: Actor::program("repair"),
-    })
-}
-
-/// What to tell the catalog of a verdict, if anything.
-fn settlement((seen, verdict): &(Seen, Verdict)) -> Option<SettleHold> {
-    let verdict = match verdict {
-        Verdict::Release { .. } => settle_hold::Verdict::Release(settle_hold::Release {}),
-        Verdict::Commit => settle_hold::Verdict::Commit(settle_hold::Commit {}),
-        Verdict::NotDue { .. } => return None,
-    };
-    Some(SettleHold { key: Some(key(&seen.booking)), verdict: Some(verdict) })
-}
-
-fn key(booking: &Booking) -> HoldKey {
-    HoldKey { booking_id: booking.id.to_string(), attempt: booking.attempt.get() }
-}
-
-/// The hold of a live booking as it was placed, for the time that is left.
-fn encode(Seen { booking, now }: &Seen) -> RestoreHold {
-    let hold = booking.state.hold();
-    let currency_code = hold.map(|hold| hold.currency.clone()).unwrap_or_default();
-    let left = hold.map_or(0, |hold| (hold.deadline - *now).whole_milliseconds());
-    let left = i64::try_from(left.clamp(TTL_MS.0, TTL_MS.1)).unwrap_or_default();
-    let price = |minor_units: Option<i64>| Money {
-        currency_code: currency_code.clone(),
-        minor_units: minor_units.unwrap_or_default(),
-    };
-    RestoreHold {
-        key: Some(key(booking)),
-        lines: booking
-            .lines
-            .iter()
-            .map(|line| HoldLine { item: Some(placement::encode_item(&line.item)) })
-            .collect(),
-        unit_prices: booking.lines.iter().map(|line| price(line.unit_price_minor)).collect(),
-        hold_ttl: Some(api::time::to_duration_ms(left)),
-    }
-}
-
-/// What is wrong with the hold that a live booking has in the catalog, beside a verdict that is on its way.
-fn disagreement(booking: &Booking, hold: &PlacedHold) -> Option<String> {
-    let is_paid = booking.state.name() == StateName::Confirmed;
-    match hold.state() {
-        HoldState::Active | HoldState::Unspecified => None,
-        HoldState::Committed if is_paid => None,
-        HoldState::Committed => {
-            Some("its hold is COMMITTED: the catalog is newer than reservation".to_owned())
-        }
-        HoldState::Released => Some("its hold is RELEASED: the catalog is newer than reservation".to_owned()),
-    }
-}
-
-/// Why the catalog refused, with what about.
-fn reason(refused: &RefusedHold) -> String {
-    let name = api::reason_name(refused.reason().as_str_name()).to_owned();
-    let about =
-        BTreeMap::from_iter(&refused.metadata).into_iter().map(|(name, value)| format!("{name}={value}"));
-    [name].into_iter().chain(about).collect::<Vec<_>>().join(" ")
-}
-
-/// Makes a call until it is answered, for so long.
-async fn insist<T>(call: impl AsyncFn() -> Result<Response<T>, Status>) -> anyhow::Result<T> {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        match call().await {
-            Ok(response) => return Ok(response.into_inner()),
-            Err(status) if api::is_outage(status.code()) && Instant::now() < until => {
-                sleep(api::retry_delay_of(&status).unwrap_or(RETRY_DELAY)).await;
-            }
-            Err(status) => return Err(status.into()),
+        if self.told.insert(booking_id) {
+            self.report.left += 1;
+            (self.leave)(Left { booking_id, state, why });
         }
     }
 }

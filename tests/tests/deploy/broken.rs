@@ -13,7 +13,7 @@ use crate::{
 /// what; and what the rule must say.
 type Harm = [&'static str; 5];
 
-const HARMS: [Harm; 33] = [
+const HARMS: [Harm; 48] = [
     ["probes", "Deployment catalog", "CONTAINER/readinessProbe", "null", "readinessProbe"],
     ["probes", "Deployment expirer", "CONTAINER/livenessProbe/httpGet/port", r#""web""#, "livenessProbe"],
     ["probes", "Deployment catalog", "CONTAINER/livenessProbe/httpGet/path", r#""/readyz""#, "asks for more"],
@@ -49,6 +49,13 @@ const HARMS: [Harm; 33] = [
     ["selectors", "ServiceMonitor catalog", "/spec/selector/matchLabels", "{}", "ServiceMonitor catalog"],
     ["ports", "Service catalog", "/spec/ports/0/targetPort", r#""web""#, "leads nowhere"],
     ["ports", "Deployment catalog", "CONTAINER/ports/0/containerPort", "50052", "HOLDFAST_LISTEN"],
+    [
+        "addresses",
+        "ScaledObject expirer",
+        "/spec/triggers/0/metadata/host",
+        r#""http://rabbitmq:15672/""#,
+        "from another namespace",
+    ],
     ["addresses", "Service catalog-pods", "/spec/clusterIP", r#""10.0.0.1""#, "HOLDFAST_CATALOG_URL"],
     [
         "options",
@@ -73,6 +80,20 @@ const HARMS: [Harm; 33] = [
         r#""url""#,
         "nobody makes",
     ],
+    [
+        "references",
+        "Certificate api-holdfast-tls",
+        "/spec/secretName",
+        r#""other""#,
+        "nobody makes tls.key of api-holdfast-tls",
+    ],
+    [
+        "references",
+        "ObjectStore catalog-db",
+        "/spec/configuration/s3Credentials/accessKeyId/key",
+        r#""id""#,
+        "nobody makes id of backup-store",
+    ],
     ["disruption", "PodDisruptionBudget catalog", "/spec/maxUnavailable", "2", "2 of 2 may go"],
     ["targets", "Deployment catalog", "/spec/replicas", "2", "undo its scaling"],
     ["targets", "ScaledObject expirer", "/spec/minReplicaCount", "0", "from how many"],
@@ -83,6 +104,36 @@ const HARMS: [Harm; 33] = [
         "30",
         "connections may be wanted",
     ],
+    [
+        "spread",
+        "Cluster catalog-db",
+        "/spec/affinity/topologyKey",
+        r#""topology.kubernetes.io/zone""#,
+        "one node",
+    ],
+    ["spread", "RabbitmqCluster rabbitmq", "/spec/override/statefulSet", "null", "one node"],
+    [
+        "files",
+        "Deployment catalog",
+        "CONTAINER/volumeMounts/0/subPath",
+        r#""tls.crt""#,
+        "HOLDFAST_TLS_CERT_FILE",
+    ],
+    ["files", "Deployment expirer", "POD/volumes/0/secret/secretName", r#""catalog-tls""#, "not its own"],
+    ["serving", "Deployment catalog", "CONTAINER/livenessProbe/httpGet/scheme", "null", "asks without TLS"],
+    ["serving", "Certificate catalog-tls", "/spec/dnsNames", r#"["catalog"]"#, "Service catalog-pods"],
+    ["serving", "Deployment expirer", "CONTAINER/envFrom", "[]", "serves without TLS"],
+    [
+        "calling",
+        "Deployment catalog",
+        "CONTAINER/env/1/value",
+        r#""postgres://catalog:$(DATABASE_PASSWORD)@catalog-db-rw:5432/catalog""#,
+        "HOLDFAST_DATABASE_URL",
+    ],
+    ["calling", "BackendTLSPolicy catalog", "/spec/validation/hostname", r#""reservation""#, "another name"],
+    ["calling", "ServiceMonitor expirer", "/spec/endpoints/0/scheme", "null", "ServiceMonitor expirer"],
+    ["backups", "ScheduledBackup catalog-db", "/spec/cluster/name", r#""other""#, "Cluster catalog-db"],
+    ["backups", "Cluster reservation-db", "/spec/plugins", "[]", "Cluster reservation-db"],
 ];
 
 fn object<'a>(documents: &'a mut Documents, title: &str) -> &'a mut Value {

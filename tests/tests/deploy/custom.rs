@@ -1,7 +1,9 @@
 //! Objects of operators, by types that refuse unknown fields. Their schemas are not at hand offline: the types have the fields that
 //! are used here, as the operators' own definitions name them. A misspelt field does not get through, a wrong value may.
 
+mod backups;
 mod broker;
+mod certificates;
 mod database;
 mod gateway;
 mod keda;
@@ -39,6 +41,10 @@ fn read<S: DeserializeOwned>(document: &Value) -> Result<(), String> {
 fn complaint(document: &Value) -> Option<String> {
     let result = match (text(&document["apiVersion"]), text(&document["kind"])) {
         ("postgresql.cnpg.io/v1", "Cluster") => read::<database::Cluster>(document),
+        ("postgresql.cnpg.io/v1", "ScheduledBackup") => read::<backups::ScheduledBackup>(document),
+        ("barmancloud.cnpg.io/v1", "ObjectStore") => read::<backups::ObjectStore>(document),
+        ("cert-manager.io/v1", "Certificate") => read::<certificates::Certificate>(document),
+        ("cert-manager.io/v1", "Issuer") => read::<certificates::Issuer>(document),
         ("rabbitmq.com/v1beta1", "RabbitmqCluster") => read::<broker::RabbitmqCluster>(document),
         ("rabbitmq.com/v1beta1", "User") => read::<broker::User>(document),
         ("rabbitmq.com/v1beta1", "Permission") => read::<broker::Permission>(document),
@@ -49,6 +55,7 @@ fn complaint(document: &Value) -> Option<String> {
         ("monitoring.coreos.com/v1", "PodMonitor") => read::<monitoring::PodMonitor>(document),
         ("gateway.networking.k8s.io/v1", "Gateway") => read::<gateway::Gateway>(document),
         ("gateway.networking.k8s.io/v1", "HTTPRoute") => read::<gateway::HttpRoute>(document),
+        ("gateway.networking.k8s.io/v1", "BackendTLSPolicy") => read::<gateway::BackendTlsPolicy>(document),
         ("gateway.networking.k8s.io/v1", "GRPCRoute") => read::<gateway::GrpcRoute>(document),
         (version, _) if !version.contains('.') || version == "networking.k8s.io/v1" => Ok(()),
         (version, kind) => Err(format!("{version} {kind} is not known here")),

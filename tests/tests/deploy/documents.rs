@@ -7,7 +7,7 @@ use system_tests::{Said, program};
 use uuid::Uuid;
 
 /// The overlays that there are.
-pub(crate) const OVERLAYS: [&str; 2] = ["dev", "production"];
+pub(crate) const OVERLAYS: [&str; 3] = ["dev", "managed", "production"];
 
 /// All objects of an overlay.
 #[derive(Clone, Debug)]

@@ -62,6 +62,17 @@ fn the_build_sees_what_the_programs_include() {
     }
 }
 
+/// Whose work it is and what it is made of goes with it.
+#[test]
+fn the_image_carries_its_licences_and_its_list_of_crates() {
+    let instructions = instructions();
+    let copies = all(&instructions, "COPY").join("\n");
+    for carried in ["LICENSE", "THIRD_PARTY.md", "Cargo.lock"] {
+        let last = copies.lines().find(|copy| copy.ends_with("/usr/share/doc/holdfast/"));
+        assert!(last.is_some_and(|copy| copy.split(' ').any(|word| word == carried)), "{carried}");
+    }
+}
+
 #[test]
 fn the_last_stage_has_no_shell_no_root_and_says_what_it_is() {
     let instructions = instructions();

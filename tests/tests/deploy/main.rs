@@ -13,4 +13,5 @@ mod network;
 mod programs;
 mod routes;
 mod rules;
+mod supply;
 mod watching;

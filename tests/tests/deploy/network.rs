@@ -1,7 +1,7 @@
 //! Who may open a connection to whom: the NetworkPolicies, evaluated, against a list of what is meant. What is not on the list
 //! must not be possible.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use serde_json::{Value, json};
 
@@ -10,22 +10,31 @@ use crate::{
     rules::selects,
 };
 
-/// Somebody with labels, in our namespace or in another.
+/// Somebody with labels, in our namespace or in another, or at an address.
 struct Peer {
     name: &'static str,
     namespace: Option<&'static str>,
     labels: Value,
+    address: Option<Ipv4Addr>,
 }
 
 fn ours(name: &'static str, app: &str, component: &str) -> Peer {
     let labels = json!({ "app.kubernetes.io/name": app, "app.kubernetes.io/component": component });
-    Peer { name, namespace: None, labels }
+    Peer { name, namespace: None, labels, address: None }
 }
 
 fn peers() -> Vec<Peer> {
-    let database =
-        |name, cluster: &str| Peer { name, namespace: None, labels: json!({ "cnpg.io/cluster": cluster }) };
-    let from = |namespace| Peer { name: namespace, namespace: Some(namespace), labels: json!({}) };
+    let database = |name, cluster: &str| {
+        let labels = json!({ "cnpg.io/cluster": cluster });
+        Peer { name, namespace: None, labels, address: None }
+    };
+    let from =
+        |namespace| Peer { name: namespace, namespace: Some(namespace), labels: json!({}), address: None };
+    // What is no pod has no namespace that a policy could name.
+    let at = |name, address: [u8; 4]| {
+        let address = Some(Ipv4Addr::from(address));
+        Peer { name, namespace: Some(""), labels: json!({}), address }
+    };
     let dns = json!({ "k8s-app": "kube-dns" });
     vec![
         ours("catalog", "catalog", "service"),
@@ -38,7 +47,12 @@ fn peers() -> Vec<Peer> {
         ours("stranger", "stranger", "service"),
         database("catalog-db", "catalog-db"),
         database("reservation-db", "reservation-db"),
-        Peer { name: "dns", namespace: Some("kube-system"), labels: dns },
+        Peer { name: "dns", namespace: Some("kube-system"), labels: dns, address: None },
+        at("node-dns", [169, 254, 20, 10]),
+        at("managed-catalog-db", [192, 0, 2, 17]),
+        at("managed-reservation-db", [192, 0, 2, 33]),
+        at("managed-broker", [192, 0, 2, 49]),
+        at("internet", [198, 51, 100, 1]),
         from("envoy-gateway-system"),
         from("monitoring"),
         from("keda"),
@@ -48,7 +62,7 @@ fn peers() -> Vec<Peer> {
     ]
 }
 
-const PORTS: [u16; 12] = [53, 4317, 4369, 5432, 5672, 8000, 8080, 9187, 15672, 15692, 25672, 50051];
+const PORTS: [u16; 13] = [53, 4317, 4369, 5432, 5671, 5672, 8000, 8080, 9187, 15672, 15692, 25672, 50051];
 
 /// Who reaches whom, at which port, in every overlay.
 const ALWAYS: &str = "
@@ -56,13 +70,15 @@ const ALWAYS: &str = "
     expirer catalog 50051
     expirer reservation 50051
     audit catalog 50051
-    audit reservation 50051
+    audit reservation 50051";
+/// And where databases and broker are in the cluster.
+const WITH_DATA: &str = "
     catalog catalog-db 5432
     catalog-migration catalog-db 5432
     reservation reservation-db 5432
     reservation-migration reservation-db 5432
-    reservation rabbitmq 5672
-    expirer rabbitmq 5672
+    reservation rabbitmq 5671
+    expirer rabbitmq 5671
     rabbitmq rabbitmq 4369
     rabbitmq rabbitmq 25672
     rabbitmq-system rabbitmq 15672
@@ -74,7 +90,7 @@ const ALWAYS: &str = "
     cnpg-system catalog-db 8000
     cnpg-system reservation-db 5432
     cnpg-system reservation-db 8000";
-/// And in production.
+/// And where there is a world around it.
 const IN_PRODUCTION: &str = "
     envoy-gateway-system catalog 50051
     envoy-gateway-system catalog 8080
@@ -83,13 +99,23 @@ const IN_PRODUCTION: &str = "
     monitoring catalog 8080
     monitoring reservation 8080
     monitoring expirer 8080
+    catalog monitoring 4317
+    reservation monitoring 4317
+    expirer monitoring 4317";
+/// And where both are.
+const PRODUCTION_WITH_DATA: &str = "
     monitoring catalog-db 9187
     monitoring reservation-db 9187
     monitoring rabbitmq 15692
-    catalog monitoring 4317
-    reservation monitoring 4317
-    expirer monitoring 4317
     keda rabbitmq 15672";
+/// And where somebody else runs the servers.
+const WITH_MANAGED: &str = "
+    catalog managed-catalog-db 5432
+    catalog-migration managed-catalog-db 5432
+    reservation managed-reservation-db 5432
+    reservation-migration managed-reservation-db 5432
+    reservation managed-broker 5671
+    expirer managed-broker 5671";
 
 /// Whether the policies let `one` talk to `other` in this direction.
 fn allows(documents: &Documents, direction: &str, one: &Peer, other: &Peer, port: u16) -> bool {
@@ -109,14 +135,17 @@ fn allows(documents: &Documents, direction: &str, one: &Peer, other: &Peer, port
         })
 }
 
-/// Whether a peer of a policy takes this one. A block of addresses may take anybody.
+/// Whether a peer of a policy takes this one. A block of all addresses takes anybody, another what is known to be in it.
 fn takes(peer: &Value, other: &Peer) -> bool {
     if !peer["ipBlock"].is_null() {
-        return true;
+        let (block, bits) = text(&peer["ipBlock"]["cidr"]).split_once('/').expect("a block of addresses");
+        let mask = u32::MAX.checked_shl(32 - bits.parse::<u32>().expect("a length")).unwrap_or_default();
+        let block = block.parse::<Ipv4Addr>().expect("an address").to_bits();
+        return mask == 0 || other.address.is_some_and(|address| address.to_bits() & mask == block & mask);
     }
     let namespace = match (&peer["namespaceSelector"], other.namespace) {
         (Value::Null, None) => true,
-        (Value::Null, Some(_)) | (_, None) => false,
+        (Value::Null, Some(_)) | (_, None | Some("")) => false,
         (selector, Some(name)) => selects(selector, &json!({ "kubernetes.io/metadata.name": name })),
     };
     namespace && (peer["podSelector"].is_null() || selects(&peer["podSelector"], &other.labels))
@@ -142,10 +171,14 @@ pub(crate) fn possible(documents: &Documents) -> BTreeSet<String> {
 
 /// What is meant to be possible in an overlay.
 pub(crate) fn meant(overlay: &str) -> BTreeSet<String> {
-    let more = if overlay == "production" { IN_PRODUCTION } else { "" };
-    let lines = ALWAYS.lines().chain(more.lines()).map(|line| line.trim().to_owned());
+    let parts: &[&str] = match overlay {
+        "production" => &[ALWAYS, WITH_DATA, IN_PRODUCTION, PRODUCTION_WITH_DATA],
+        "managed" => &[ALWAYS, IN_PRODUCTION, WITH_MANAGED],
+        _ => &[ALWAYS, WITH_DATA],
+    };
+    let lines = parts.iter().flat_map(|part| part.lines()).map(|line| line.trim().to_owned());
     let everybody = peers().into_iter().filter(|peer| peer.namespace.is_none());
-    let dns = everybody.map(|peer| format!("{} dns 53", peer.name));
+    let dns = everybody.flat_map(|peer| ["dns", "node-dns"].map(|dns| format!("{} {dns} 53", peer.name)));
     lines.filter(|line| !line.is_empty()).chain(dns).collect()
 }
 

@@ -40,7 +40,11 @@ pub(crate) fn over_http<'a>(documents: &'a Documents, path: &str) -> Vec<&'a str
                 let (kind, prefix) =
                     (text(&one["path"]["type"]), text(&one["path"]["value"]).trim_end_matches('/'));
                 let rest = path.strip_prefix(prefix);
-                kind != "PathPrefix" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                match kind {
+                    "PathPrefix" => rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
+                    "Exact" => rest == Some(""),
+                    _ => true,
+                }
             })
     });
     taken.flat_map(|rule| list(&rule["backendRefs"])).map(|backend| backend_at(backend, 8_080)).collect()
@@ -99,6 +103,31 @@ fn rest_reaches_every_path_of_the_api_and_nothing_of_the_operators() {
     for path in ["/", "/metrics", "/livez", "/readyz", "/v1", "/v1/productsx", "/v2/bookings"] {
         assert_eq!(over_http(&documents, path), [""; 0], "{path}");
     }
+}
+
+/// The page that shows both APIs, its files, and both descriptions: the catalog's where reservation says that it is.
+#[test]
+fn the_page_of_the_api_finds_both_descriptions() {
+    let documents = Documents::of("production");
+    for path in ["/docs", "/docs/start.js", "/openapi.json"] {
+        assert_eq!(over_http(&documents, path), ["reservation"], "{path}");
+    }
+    let mut settings =
+        documents.of_kind("ConfigMap").map(|map| text(&map["data"]["HOLDFAST_CATALOG_HTTP_URL"]));
+    let catalog = settings.find(|url| !url.is_empty()).expect("reservation says where the catalog is");
+    let (name, path) = catalog
+        .strip_prefix("https://")
+        .and_then(|rest| rest.split_once('/'))
+        .expect("a name, and a path that is not reservation's");
+    let path = format!("/{path}/openapi.json");
+    assert_eq!(over_http(&documents, &path), ["catalog"]);
+    let rule = documents
+        .of_kind("HTTPRoute")
+        .filter(|route| list(&route["spec"]["hostnames"]).contains(&name.into()))
+        .flat_map(|route| list(&route["spec"]["rules"]))
+        .find(|rule| rule["matches"][0]["path"]["value"] == path.as_str())
+        .expect("a rule for it");
+    assert_eq!(rule["filters"][0]["urlRewrite"]["path"]["replaceFullPath"], "/openapi.json");
 }
 
 /// One name cannot have routes of both kinds; and what a route names, the gateway has.

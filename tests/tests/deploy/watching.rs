@@ -19,6 +19,20 @@ fn every_dashboard_is_in_production() {
     assert_eq!(deployed, there);
 }
 
+/// kube-prometheus-stack takes objects with the label of its release, unless told otherwise.
+#[test]
+fn monitors_have_the_label_that_prometheus_looks_for() {
+    for overlay in ["managed", "production"] {
+        let documents = Documents::of(overlay);
+        let monitors: Vec<_> =
+            ["ServiceMonitor", "PodMonitor"].iter().flat_map(|kind| documents.of_kind(kind)).collect();
+        assert!(monitors.len() >= 3, "{overlay}");
+        for monitor in monitors {
+            assert_eq!(monitor["metadata"]["labels"]["release"], "kube-prometheus-stack", "{monitor}");
+        }
+    }
+}
+
 /// As docs/deploying.md has it.
 #[test]
 fn the_rules_become_an_object_of_the_prometheus_operator() {
@@ -32,7 +46,7 @@ fn the_rules_become_an_object_of_the_prometheus_operator() {
     let wanted = json!({
         "apiVersion": "monitoring.coreos.com/v1",
         "kind": "PrometheusRule",
-        "metadata": { "name": "holdfast" },
+        "metadata": { "name": "holdfast", "labels": { "release": "kube-prometheus-stack" } },
         "spec": read_yaml(&rules)[0],
     });
     assert_eq!(read_yaml(&said.output), [wanted]);

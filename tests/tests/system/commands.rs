@@ -111,11 +111,37 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
         (ServiceKind::Expirer, ("HOLDFAST_RESERVATION_URL", "nowhere"), "reservation"),
         (ServiceKind::Expirer, ("HOLDFAST_OTLP_ENDPOINT", "nowhere"), "OTLP"),
         (ServiceKind::Expirer, ("HOLDFAST_TRACE_RATIO", "2"), "--trace-ratio"),
+        (
+            ServiceKind::Catalog,
+            ("HOLDFAST_OTLP_ENDPOINT", "https://collector:4317"),
+            "OTLP endpoint is https",
+        ),
+        (ServiceKind::Catalog, ("HOLDFAST_OTLP_ENDPOINT", "http://u:geheim@collector:4317"), "OTLP endpoint"),
+        (ServiceKind::Catalog, ("HOLDFAST_OTLP_ENDPOINT", "http://collector:99999"), "OTLP endpoint"),
     ] {
-        let said = run(kind, &["check-config"], &[URL, (name, value)]);
-        assert!(!said.success && said.errors.contains(why), "{name}={value}: {said:?}");
-        assert!(!said.errors.contains("geheim"), "{}", said.errors);
+        // Who serves says the same, and ends the same way.
+        for command in ["check-config", "serve"] {
+            let said = run(kind, &[command], &[URL, (name, value)]);
+            assert_eq!(said.code, Some(2), "{name}={value}: {said:?}");
+            assert!(said.errors.contains(why), "{name}={value}: {said:?}");
+            assert!(!said.errors.contains("geheim"), "{}", said.errors);
+        }
     }
+}
+
+/// What a process that logs JSON ends for is a line of JSON.
+#[test]
+fn a_process_that_fails_says_why_in_its_log() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let http = ("HOLDFAST_HTTP_LISTEN", "127.0.0.1:0");
+    let env = [URL, ("HOLDFAST_LOG_FORMAT", "json"), ("HOLDFAST_LISTEN", address.as_str()), http];
+    let said = run(ServiceKind::Catalog, &[], &env);
+    assert_eq!((said.code, said.errors.as_str()), (Some(1), ""), "{said:?}");
+    let last = said.output.lines().last().expect("it says something");
+    let line: serde_json::Value = serde_json::from_str(last).expect("JSON");
+    assert_eq!(line["level"], "ERROR", "{line}");
+    assert!(line["error"].as_str().is_some_and(|error| error.contains(&address)), "{line}");
 }
 
 #[test]

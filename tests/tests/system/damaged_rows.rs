@@ -5,6 +5,7 @@ use std::{fs, time::Duration};
 use futures::future::join_all;
 use proto::reservation::{BookingState, CreateBookingRequest, ListBookingsRequest};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
+use stack::Options;
 use system_tests::{
     Outcome, PATIENCE, Stock, World, counted, customer, eventually, fresh_id, hasty, own, units, when,
 };
@@ -23,18 +24,28 @@ async fn spoil(world: &World, booking_id: &str, lines: &str) {
     sqlx::raw_sql(AssertSqlSafe(spoil)).execute(&mut database).await.expect("nothing forbids it");
 }
 
-/// Makes calls while the table is locked, so that they gather and strangers come to share a batch.
+/// Makes calls while bookings are locked, so that they gather and strangers come to share a batch.
 async fn gathered<T>(
     world: &World,
     statements: i64,
     calls: impl Iterator<Item: Future<Output = T>>,
 ) -> Vec<T> {
-    let mut database = world.reservation_database().await;
+    let databases = [world.reservation_database().await, world.reservation_database().await];
+    gathered_at(databases, "bookings", statements, calls).await
+}
+
+/// The same at a table of either database.
+async fn gathered_at<T>(
+    [mut database, mut other]: [PgConnection; 2],
+    table: &str,
+    statements: i64,
+    calls: impl Iterator<Item: Future<Output = T>>,
+) -> Vec<T> {
     let mut lock = database.begin().await.expect("a transaction begins");
-    let locked = sqlx::query("lock table bookings in access exclusive mode").execute(&mut *lock).await;
+    let statement = format!("lock table {table} in access exclusive mode");
+    let locked = sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut *lock).await;
     locked.expect("the table can be locked");
     let unlocked = async {
-        let mut other = world.reservation_database().await;
         eventually("statements wait for the lock", PATIENCE, async || {
             let count = waiting(&mut other).await;
             when(count >= statements, count)
@@ -81,6 +92,58 @@ async fn a_row_that_makes_no_sense_fails_only_the_calls_about_it() -> Outcome {
         assert_fails_only(of_damaged, &get);
         assert_fails_only(of_damaged, &create);
     }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_that_makes_no_sense_fails_only_its_own_booking() -> Outcome {
+    let stack = own(Options { expirers: 0, ..Options::default() }).await;
+    let world = World::of(&stack);
+    let meal = world.product(1_000, Duration::from_mins(10)).await;
+    let request = |booking_id: &str| CreateBookingRequest {
+        booking_id: booking_id.to_owned(),
+        customer_id: "somebody".to_owned(),
+        lines: vec![units(&meal, 1)],
+        hold: true,
+        hold_ttl: None,
+    };
+    let damaged = fresh_id();
+    world.create(request(&damaged)).await?;
+    // What no array is a constraint forbids.
+    let spoil = format!("update holds set lines = '[1]' where booking_id = '{damaged}'");
+    let mut catalog = world.catalog_database().await;
+    sqlx::raw_sql(AssertSqlSafe(spoil)).execute(&mut catalog).await?;
+
+    let calls = (0..60).map(async |i| {
+        let of_damaged = i % 4 == 0;
+        let id = if of_damaged { damaged.clone() } else { fresh_id() };
+        (of_damaged, world.create(request(&id)).await.map(drop))
+    });
+    for (of_damaged, answer) in
+        gathered_at([catalog, world.catalog_database().await], "products", 1, calls).await
+    {
+        assert_fails_only(of_damaged, &answer);
+    }
+    assert_eq!(world.stock(&meal).await, Stock::new(1_000, 46, 0));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whole_pages_of_drafts_that_make_no_sense_keep_no_other_from_its_end() -> Outcome {
+    let stack = own(hasty().env("HOLDFAST_DRAFT_TTL_MS", "2000")).await;
+    let world = World::of(&stack);
+    let meal = world.product(10, Duration::from_mins(10)).await;
+    let draft = world.draft(&[units(&meal, 1)]).await?.booking_id;
+    let copies = format!(
+        "insert into bookings (booking_id, customer_id, state, attempt, lines, draft_expires_at, history_length,
+                               created_at, updated_at)
+         select gen_random_uuid(), customer_id, state, attempt, '[{{}}]', draft_expires_at - interval '1 hour',
+                history_length, created_at, updated_at
+         from bookings cross join generate_series(1, 1100) where booking_id = '{draft}'"
+    );
+    let mut database = world.reservation_database().await;
+    sqlx::raw_sql(AssertSqlSafe(copies)).execute(&mut database).await?;
+    world.await_state(&draft, BookingState::Expired).await;
     Ok(())
 }
 

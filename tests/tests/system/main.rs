@@ -62,6 +62,7 @@ mod rest_pages;
 mod rest_rules;
 mod rest_web;
 mod restore;
+mod restore_odds;
 mod roles;
 mod rolling;
 mod shutdown;

@@ -43,3 +43,18 @@ async fn every_metric_is_documented_and_everything_documented_is_exported() -> O
     }
     Ok(())
 }
+
+/// So that what never happened is 0, and not unknown: rates and alerts need that.
+#[test]
+fn what_can_be_counted_is_counted_from_the_start() {
+    for (service, series) in [
+        (shared().catalog(), ["holdfast_holds_total", "TOTAL_TOO_LARGE"]),
+        (shared().catalog(), ["holdfast_settlements_total", "verdict=\"review\""]),
+        (shared().expirer(), ["holdfast_verdicts_total", "verdict=\"not_due\""]),
+        (shared().reservation(), ["holdfast_outbox_parked", "kind=\"settle\""]),
+    ] {
+        let metrics = service.get("/metrics").expect("it serves its metrics").body;
+        let found = metrics.lines().any(|line| series.iter().all(|part| line.contains(part)));
+        assert!(found, "{series:?}: {metrics}");
+    }
+}

@@ -35,7 +35,7 @@ async fn broken(world: &World) -> BTreeSet<(&'static str, String)> {
 }
 
 /// Restores one database while the services that use it are away.
-fn restore(stack: &Stack, backup: &Backup, schema: Schema) {
+pub(crate) fn restore(stack: &Stack, backup: &Backup, schema: Schema) {
     block_in_place(|| {
         let mut users = vec![stack.reservation()];
         if schema == Schema::Catalog {

@@ -71,6 +71,10 @@ fn assert_message(traced: &Traced, operation: &str, destination: &str) {
     assert_eq!(traced.attribute("messaging.system").as_deref(), Some("rabbitmq"), "{traced:?}");
     assert_eq!(traced.attribute("messaging.operation.type").as_deref(), Some(operation));
     assert_eq!(traced.attribute("messaging.destination.name").as_deref(), Some(destination));
+    // One message has a size, several have a number.
+    let how_much =
+        ["messaging.message.body.size", "messaging.batch.message_count"].map(|name| traced.attribute(name));
+    assert_eq!(how_much.iter().flatten().count(), 1, "{traced:?}");
 }
 
 /// The tree of a hold: taken in the catalog, recorded with its promises, which the last span did.
@@ -170,6 +174,10 @@ async fn one_trace_shows_a_hold_and_the_one_of_its_expiry_leads_back_to_it() -> 
         }
     })
     .await;
+    // Who looks at the clock or for overdue holds of its own accord, and finds nothing, begins no trace.
+    let begun = spans.iter().filter(|traced| traced.span.parent_span_id.is_empty());
+    let idle: Vec<_> = begun.filter(|traced| traced.span.kind == SpanKind::Client as i32).collect();
+    assert!(idle.is_empty(), "{idle:?}");
     // Whose booking it is, nobody learns from traces.
     assert!(!format!("{spans:?}").contains("customer-"));
     stack.assert_sound();

@@ -156,6 +156,7 @@ pub fn place_outcome(outcome: place::Outcome) -> pb::PlaceHoldOutcome {
     let outcome = match outcome {
         place::Outcome::Placed(hold) => Outcome::Placed(placed(&hold)),
         place::Outcome::Refused { reason, line } => Outcome::Refused(refused(reason, line)),
+        place::Outcome::Damaged => Outcome::Damaged(pb::DamagedHold {}),
     };
     pb::PlaceHoldOutcome { outcome: Some(outcome) }
 }
@@ -168,6 +169,7 @@ pub fn restore_outcome(outcome: restore::Outcome) -> pb::RestoreHoldOutcome {
         restore::Outcome::Restored(hold) => Outcome::Restored(placed(&hold)),
         restore::Outcome::Present(hold) => Outcome::Present(placed(&hold)),
         restore::Outcome::Refused { reason, line } => Outcome::Refused(refused(reason, line)),
+        restore::Outcome::Damaged => Outcome::Damaged(pb::DamagedHold {}),
     };
     pb::RestoreHoldOutcome { outcome: Some(outcome) }
 }

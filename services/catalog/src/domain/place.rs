@@ -63,6 +63,8 @@ pub struct Shelf {
     pub seat_maps: HashSet<SeatMapId>,
     /// The holds that were placed before under a key of the batch.
     pub holds: HashMap<HoldKey, Hold>,
+    /// The keys of the batch under which there is a hold that makes no sense.
+    pub damaged: HashSet<HoldKey>,
 }
 
 /// What became of one request.
@@ -77,6 +79,8 @@ pub enum Outcome {
         /// Which line, from 0; none when it is the hold as a whole.
         line: Option<usize>,
     },
+    /// A hold is there that makes no sense. Nothing was taken.
+    Damaged,
 }
 
 /// Why a hold was refused.
@@ -143,6 +147,7 @@ pub fn decide(mut shelf: Shelf, requests: &[PlaceRequest]) -> Decision {
     let mut decision = Decision::default();
     for request in requests {
         let outcome = match shelf.holds.get(&request.key) {
+            None if shelf.damaged.contains(&request.key) => Outcome::Damaged,
             Some(hold) if hold.was_asked_as(&request.items) => Outcome::Placed(hold.clone()),
             Some(_) => refused(Refusal::IdReused(request.key), None),
             None => match shelf.terms_of(request) {

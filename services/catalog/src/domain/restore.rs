@@ -33,11 +33,14 @@ pub enum Outcome {
         /// Which line, from 0; none when it is the hold as a whole.
         line: Option<usize>,
     },
+    /// A hold is there that makes no sense. Nothing was taken.
+    Damaged,
 }
 
 /// Decides the batch.
 #[must_use]
-pub fn decide(shelf: Shelf, requests: &[RestoreRequest]) -> (Vec<Outcome>, Writes) {
+pub fn decide(mut shelf: Shelf, requests: &[RestoreRequest]) -> (Vec<Outcome>, Writes) {
+    shelf.forget_prices();
     let before: HashSet<HoldKey> = shelf.holds.keys().copied().collect();
     let places: Vec<PlaceRequest> = requests.iter().map(|request| request.place.clone()).collect();
     let place::Decision { outcomes, mut writes } = place::decide(shelf, &places);
@@ -53,8 +56,20 @@ pub fn decide(shelf: Shelf, requests: &[RestoreRequest]) -> (Vec<Outcome>, Write
             Outcome::Restored(hold)
         }
         place::Outcome::Refused { reason, line } => Outcome::Refused { reason, line },
+        place::Outcome::Damaged => Outcome::Damaged,
     };
     (requests.iter().zip(outcomes).map(outcome).collect(), writes)
+}
+
+impl Shelf {
+    /// What things cost today is no matter: not even that their currencies are several by now.
+    fn forget_prices(&mut self) {
+        let products = self.products.values_mut().map(|product| &mut product.terms);
+        for terms in products.chain(self.seats.values_mut().map(|(_, terms)| terms)) {
+            terms.price_minor = 0;
+            terms.currency.clear();
+        }
+    }
 }
 
 impl RestoreRequest {
@@ -120,6 +135,30 @@ mod tests {
         let mut shelf = shelf();
         shelf.holds.insert(hold.key, hold.clone());
         assert_eq!(decide(shelf, &[request]), (vec![Outcome::Present(hold)], Writes::default()));
+    }
+
+    #[test]
+    fn a_hold_comes_back_in_its_currency_although_prices_are_in_several_today() {
+        let mut shelf = shelf();
+        shelf.seats.insert(
+            seat(1, "A"),
+            (SeatOnSale::Free, Terms { currency: "USD".to_owned(), ..terms(i64::MAX) }),
+        );
+        let (outcomes, writes) = decide(shelf, &[lost(1, vec![units(1, 4), place_in(1, "A")], vec![5, 8])]);
+        let [Outcome::Restored(hold)] = &outcomes[..] else { panic!("{outcomes:?}") };
+        assert_eq!((hold.currency.as_str(), hold.lines[1].price_minor), ("EUR", 8));
+        assert_eq!(writes.holds.first(), Some(hold));
+    }
+
+    #[test]
+    fn one_that_makes_no_sense_is_nobody_elses_and_nothing_is_taken_for_it() {
+        let mut shelf = shelf();
+        shelf.damaged.insert(key(1, 2));
+        let requests = [lost(1, vec![units(1, 4)], vec![5]), lost(2, vec![units(1, 4)], vec![5])];
+        let (outcomes, writes) = decide(shelf, &requests);
+        assert_eq!(outcomes[0], Outcome::Damaged);
+        assert!(matches!(outcomes[1], Outcome::Restored(_)), "{outcomes:?}");
+        assert_eq!(writes.products, [(product_id(1), 4)].into());
     }
 
     #[test]

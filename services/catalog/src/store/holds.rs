@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
@@ -60,12 +61,25 @@ impl LineRow {
     }
 }
 
+/// The jsonb value of `lines` as it is found. Whatever it is: one that makes no sense is not to fail the rows beside it.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Stored(Box<RawValue>);
+
+impl Stored {
+    /// The lines; `None` when it is no array, or an element is neither units of a product nor a seat.
+    fn into_lines(self) -> Option<Vec<Line>> {
+        let rows: Vec<LineRow> = serde_json::from_str(self.0.get()).ok()?;
+        rows.into_iter().map(LineRow::into_line).collect()
+    }
+}
+
 /// A hold as it is read.
 pub(super) struct Row {
     pub(super) booking_id: Uuid,
     pub(super) attempt: i32,
     pub(super) state: String,
-    pub(super) lines: Json<Vec<LineRow>>,
+    pub(super) lines: Json<Stored>,
     pub(super) currency: String,
     pub(super) hold_ttl_ms: i64,
 }
@@ -76,7 +90,7 @@ impl TryFrom<Row> for Hold {
     fn try_from(row: Row) -> Result<Self, Error> {
         let wrong = |what| Error::Inconsistent(format!("hold {}/{}: {what}", row.booking_id, row.attempt));
         let state = HoldState::parse(&row.state).ok_or_else(|| wrong("unknown state"))?;
-        let lines: Option<Vec<Line>> = row.lines.0.into_iter().map(LineRow::into_line).collect();
+        let lines = row.lines.0.into_lines();
         Ok(Self {
             key: HoldKey { booking_id: row.booking_id.into(), attempt: row.attempt },
             state,
@@ -98,7 +112,7 @@ pub async fn lock(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<H
     let (booking_ids, attempts) = columns(keys.iter());
     let rows = sqlx::query_as!(
         Row,
-        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Vec<LineRow>>", h.currency, h.hold_ttl_ms
+        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Stored>", h.currency, h.hold_ttl_ms
            from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
            join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
            order by h.booking_id, h.attempt

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use sqlx::{PgConnection, types::Json};
+use telemetry::Chain;
 use uuid::Uuid;
 
-use super::holds::{self, LineRow};
+use super::holds::{self, LineRow, Stored};
 use crate::{
     domain::{
         hold::{Hold, HoldKey, SeatKey},
@@ -61,7 +62,7 @@ pub async fn lock_seats(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<()
 struct Row {
     booking_id: Option<Uuid>,
     attempt: Option<i32>,
-    lines: Option<Json<Vec<LineRow>>>,
+    lines: Option<Json<Stored>>,
     product_id: Option<Uuid>,
     available: Option<i64>,
     seat_map_id: Option<Uuid>,
@@ -79,7 +80,7 @@ pub async fn look(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Shelf, E
     let (maps, labels) = seat_columns(asked.seats.iter().copied());
     let rows = sqlx::query_as!(
         Row,
-        r#"select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Vec<LineRow>>",
+        r#"select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Stored>",
                   null::uuid as product_id, null::bigint as available,
                   null::uuid as seat_map_id, null::text as label,
                   h.state as "state?", null::bigint as price_minor, h.currency as "currency?", h.hold_ttl_ms as "hold_ttl_ms?"
@@ -121,8 +122,13 @@ impl Row {
         {
             let state = state.clone();
             let row = holds::Row { booking_id, attempt, state, lines, currency, hold_ttl_ms };
-            let hold = Hold::try_from(row)?;
-            found.holds.insert(hold.key, hold);
+            match Hold::try_from(row) {
+                Ok(hold) => drop(found.holds.insert(hold.key, hold)),
+                Err(wrong) => {
+                    tracing::error!(error = %Chain(&wrong), "a hold makes no sense: requests for it fail");
+                    found.damaged.insert(HoldKey { booking_id: booking_id.into(), attempt });
+                }
+            }
             return Ok(());
         }
         if let (Some(product_id), Some(available), Some(price_minor)) =

@@ -109,6 +109,7 @@ async fn batches_that_race_for_the_last_units_and_seats_take_each_of_them_once(p
                 Outcome::Refused { reason: Refusal::InsufficientStock { .. }, .. } => short += 1,
                 Outcome::Refused { reason: Refusal::SeatTaken(_), .. } => taken += 1,
                 Outcome::Refused { reason, .. } => panic!("{reason:?}"),
+                Outcome::Damaged => panic!("nothing was damaged"),
             }
         }
     }

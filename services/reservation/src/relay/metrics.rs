@@ -1,9 +1,6 @@
 //! What the relay counts, each by kind of promise.
 
-use opentelemetry::{
-    KeyValue,
-    metrics::{Counter, Gauge},
-};
+use opentelemetry::{KeyValue, metrics::Counter};
 
 use crate::store::outbox::Kind;
 
@@ -12,7 +9,6 @@ pub(super) struct Metrics {
     delivered: Counter<u64>,
     failures: Counter<u64>,
     parkings: Counter<u64>,
-    parked: Gauge<u64>,
     label: [KeyValue; 1],
 }
 
@@ -32,10 +28,6 @@ impl Metrics {
                 "holdfast_outbox_parked_bookings",
                 "Promises that were refused on their own and parked, counted by booking, again each time",
             ),
-            parked: telemetry::meter()
-                .u64_gauge("holdfast_outbox_parked")
-                .with_description("Promises that are parked, counted by booking; looked at every 30 s")
-                .build(),
             label: [KeyValue::new("kind", kind.as_str())],
         };
         for counter in [&metrics.delivered, &metrics.failures, &metrics.parkings] {
@@ -57,10 +49,5 @@ impl Metrics {
     /// A promise about so many bookings was put aside.
     pub(super) fn put_aside(&self, bookings: usize) {
         self.parkings.add(bookings as u64, &self.label);
-    }
-
-    /// Promises about so many bookings are parked.
-    pub(super) fn parked(&self, bookings: u64) {
-        self.parked.record(bookings, &self.label);
     }
 }

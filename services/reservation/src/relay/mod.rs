@@ -28,7 +28,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, field};
 
 pub use self::wake::Wake;
 use self::{
@@ -44,7 +44,7 @@ const POLL: Duration = Duration::from_millis(500);
 /// How far apart passes over timers and over events begin, unless there is a whole portion left: under load one pass, with its
 /// transaction and its confirms, then serves many batches of holds. Timers are early by more than that (`amqp::Lanes`).
 const PACE: Duration = Duration::from_millis(20);
-/// How often the parked rows are looked at.
+/// How often parked rows are given back that have rested.
 const LOOK_AT_PARKED: Duration = Duration::from_secs(30);
 /// The wait after the first failure; it doubles up to [`MAX_BACKOFF`], with as much again by chance.
 const MIN_BACKOFF: Duration = Duration::from_millis(50);
@@ -186,11 +186,17 @@ impl UnitOfWork for Relay {
         let rows = outbox::take(conn, self.kind, PORTION).await?;
         let bookings = rows.iter().map(|row| row.booking_ids.len()).sum();
         if !rows.is_empty() {
-            let span =
-                tracing::info_span!("job.relay", kind = self.kind.as_str(), rows = rows.len(), bookings);
+            let span = tracing::info_span!(
+                "job.relay",
+                kind = self.kind.as_str(),
+                rows = rows.len(),
+                bookings,
+                trace_id = field::Empty
+            );
             for traceparent in rows.iter().filter_map(|row| row.trace()) {
                 telemetry::propagation::link(&span, traceparent);
             }
+            telemetry::propagation::record_trace_id(&span);
             reach(steps::taken(self.kind)).await?;
             self.to.deliver(&rows).instrument(span).await?;
             reach(steps::delivered(self.kind)).await?;

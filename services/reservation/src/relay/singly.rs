@@ -102,11 +102,11 @@ impl Relay {
         Ok(bookings.is_some())
     }
 
-    /// Gives parked rows that have rested back to the outbox, and tells how much is parked. Answers whether more of them may
-    /// have rested. What fails is done next time.
+    /// Gives parked rows that have rested back to the outbox. Answers whether more of them may have rested. What fails is done next
+    /// time.
     pub(super) async fn look_at_parked(&self) -> bool {
         match postgres::transact(&self.pool, &GiveBack { kind: self.kind }).await {
-            Ok((returned, bookings)) => {
+            Ok(returned) => {
                 if returned > 0 {
                     tracing::info!(
                         kind = self.kind.as_str(),
@@ -114,7 +114,6 @@ impl Relay {
                         "parked promises are tried again"
                     );
                 }
-                self.metrics.parked(bookings);
                 returned >= parked::RETURNED_AT_ONCE
             }
             Err(error) => {
@@ -187,21 +186,20 @@ impl UnitOfWork for Park<'_> {
     }
 }
 
-/// Gives back what has rested. Answers how many rows, and about how many bookings those are that stay.
+/// Gives back what has rested. Answers how many rows.
 struct GiveBack {
     kind: Kind,
 }
 
 impl UnitOfWork for GiveBack {
-    type Output = (u64, u64);
+    type Output = u64;
     type Error = Error;
 
-    async fn run(&self, conn: &mut PgConnection) -> Result<(u64, u64), Error> {
+    async fn run(&self, conn: &mut PgConnection) -> Result<u64, Error> {
         let returned = parked::give_back(conn, self.kind, REST).await?;
         if returned > 0 {
             reach(Step::RelayParkedReturned).await?;
         }
-        let bookings = parked::count(conn, self.kind).await?;
-        Ok((returned, u64::try_from(bookings).unwrap_or_default()))
+        Ok(returned)
     }
 }

@@ -17,7 +17,7 @@ use crate::{
         ids::BookingId,
     },
     error::{Error, Failure},
-    store::bookings,
+    store::bookings::{self, AbandonedDraft},
     transitions::{self, Answer, Asked},
 };
 
@@ -80,24 +80,37 @@ impl SettlementRpc {
         bookings::clock(&mut conn).await
     }
 
+    /// Expires drafts, `limit` at least if there are as many. Those that make no sense stay, and keep no other from it: not even
+    /// whole pages of them.
     async fn expire(&self, limit: i64, actor: &Actor) -> Result<i32, Error> {
-        let mut conn = self.0.pool.acquire().await?;
-        let ids = bookings::list_abandoned_drafts(&mut conn, limit).await?;
-        drop(conn);
-        let asked: Vec<Asked> =
-            ids.into_iter().map(|booking_id| asked(booking_id, Command::Review, actor)).collect();
-        if asked.is_empty() {
-            return Ok(0);
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut expired, mut after) = (0, None);
+        while expired < wanted {
+            let mut conn = self.0.pool.acquire().await?;
+            let page = bookings::list_abandoned_drafts(&mut conn, after, limit).await?;
+            drop(conn);
+            let Some(last) = page.last() else { break };
+            after = Some(*last);
+            reach(Step::DraftsListed).await?;
+            expired += self.expire_page(&page, actor).await?;
+            reach(Step::DraftsExpired).await?;
+            if page.len() < wanted {
+                break;
+            }
         }
-        reach(Step::DraftsListed).await?;
+        Ok(i32::try_from(expired).unwrap_or(i32::MAX))
+    }
+
+    /// Answers how many of these it expired.
+    async fn expire_page(&self, page: &[AbandonedDraft], actor: &Actor) -> Result<usize, Error> {
+        let asked: Vec<Asked> =
+            page.iter().map(|draft| asked(draft.booking_id, Command::Review, actor)).collect();
         let answers = self.apply(&asked).await?;
-        reach(Step::DraftsExpired).await?;
-        // One that makes no sense stays, and keeps no other from it.
         let expired = answers.iter().flatten().filter(|answer| match answer {
             Answer::Booking(seen, _) => seen.booking.state.name() == StateName::Expired,
             Answer::NotFound => false,
         });
-        Ok(i32::try_from(expired.count()).unwrap_or(i32::MAX))
+        Ok(expired.count())
     }
 }
 

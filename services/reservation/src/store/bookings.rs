@@ -137,18 +137,35 @@ pub async fn find_refunds(conn: &mut PgConnection, refund_ids: &[Uuid]) -> Resul
     Ok(rows.into_iter().map(|row| (row.refund_id, row.booking_id)).collect())
 }
 
-/// Drafts whose limit has passed, the oldest first.
-pub async fn list_abandoned_drafts(conn: &mut PgConnection, limit: i64) -> Result<Vec<BookingId>, Error> {
-    let ids = sqlx::query_scalar!(
-        "select booking_id from bookings
-         where draft_expires_at <= (select clock_timestamp())
-         order by draft_expires_at
-         limit $1",
+/// A draft among others, in the order in which they run out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AbandonedDraft {
+    /// When it ran out.
+    pub expires_at: OffsetDateTime,
+    /// Which.
+    pub booking_id: BookingId,
+}
+
+/// Drafts whose limit has passed, the oldest first, behind this one.
+pub async fn list_abandoned_drafts(
+    conn: &mut PgConnection,
+    after: Option<AbandonedDraft>,
+    limit: i64,
+) -> Result<Vec<AbandonedDraft>, Error> {
+    let rows = sqlx::query!(
+        r#"select booking_id, draft_expires_at as "expires_at!" from bookings
+         where draft_expires_at <= (select clock_timestamp()) and draft_expires_at >= $1
+           and (draft_expires_at, booking_id) > ($1, $2)
+         order by draft_expires_at, booking_id
+         limit $3"#,
+        after.map_or(OffsetDateTime::UNIX_EPOCH, |draft| draft.expires_at),
+        after.map_or(Uuid::nil(), |draft| draft.booking_id.get()),
         limit
     )
     .fetch_all(conn)
     .await?;
-    Ok(ids.into_iter().map(BookingId::from).collect())
+    let draft = |id: Uuid, expires_at| AbandonedDraft { expires_at, booking_id: id.into() };
+    Ok(rows.into_iter().map(|row| draft(row.booking_id, row.expires_at)).collect())
 }
 
 /// The database's clock.

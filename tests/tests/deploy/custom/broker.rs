@@ -14,9 +14,16 @@ pub(super) struct RabbitmqCluster {
     image: String,
     persistence: Persistence,
     resources: Value, // core
+    tls: Tls,
     rabbitmq: Configuration,
     #[serde(rename = "override")]
     changes: Value, // a patch of core objects
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Tls {
+    secret_name: String,
 }
 
 #[derive(Deserialize)]

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Named;
+
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct Cluster {
@@ -15,11 +17,14 @@ pub(super) struct Cluster {
     primary_update_strategy: UpdateStrategy,
     primary_update_method: UpdateMethod,
     bootstrap: Bootstrap,
+    managed: Managed,
     postgresql: Postgresql,
     storage: Storage,
     wal_storage: Option<Storage>,
     resources: Value, // core
     affinity: Affinity,
+    topology_spread_constraints: Vec<Value>, // core
+    plugins: Option<Vec<Plugin>>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +45,28 @@ enum UpdateMethod {
 #[serde(deny_unknown_fields)]
 struct Bootstrap {
     initdb: Initdb,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Managed {
+    roles: Vec<Role>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Role {
+    name: String,
+    ensure: Ensure,
+    login: bool,
+    password_secret: Named,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Ensure {
+    Present,
+    Absent,
 }
 
 #[derive(Deserialize)]
@@ -78,6 +105,15 @@ enum Method {
 enum Durability {
     Required,
     Preferred,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Plugin {
+    name: String,
+    #[serde(rename = "isWALArchiver")]
+    is_wal_archiver: bool,
+    parameters: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]

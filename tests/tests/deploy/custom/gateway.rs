@@ -90,8 +90,42 @@ pub(super) struct HttpRoute {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct HttpRule {
     matches: Vec<HttpMatch>,
+    filters: Option<Vec<Filter>>,
     timeouts: Timeouts,
     backend_refs: Vec<Backend>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Filter {
+    #[serde(rename = "type")]
+    kind: FilterKind,
+    url_rewrite: Rewrite,
+}
+
+#[derive(Deserialize)]
+enum FilterKind {
+    #[serde(rename = "URLRewrite")]
+    UrlRewrite,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Rewrite {
+    path: Replacement,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Replacement {
+    #[serde(rename = "type")]
+    kind: ReplacementKind,
+    replace_full_path: String,
+}
+
+#[derive(Deserialize)]
+enum ReplacementKind {
+    ReplaceFullPath,
 }
 
 #[derive(Deserialize)]
@@ -152,4 +186,26 @@ struct Method {
 #[derive(Deserialize)]
 enum MethodKind {
     Exact,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct BackendTlsPolicy {
+    target_refs: Vec<Reference>,
+    validation: Validation,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Validation {
+    hostname: String,
+    ca_certificate_refs: Vec<Reference>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reference {
+    group: String,
+    kind: String,
+    name: String,
 }

@@ -59,7 +59,8 @@ enum TriggerKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct QueueLength {
     protocol: String,
-    host: String,
+    /// Where no Secret has it.
+    host: Option<String>,
     vhost_name: String,
     queue_name: String,
     mode: String,

@@ -27,4 +27,33 @@ struct Endpoint {
     path: Option<String>,
     interval: String,
     scrape_timeout: Option<String>,
+    scheme: Option<Scheme>,
+    tls_config: Option<Tls>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Scheme {
+    Http,
+    Https,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Tls {
+    server_name: String,
+    ca: Authority,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Authority {
+    secret: Key,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Key {
+    name: String,
+    key: String,
 }

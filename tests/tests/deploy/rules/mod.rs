@@ -3,6 +3,7 @@
 mod pods;
 mod scaling;
 mod secrets;
+mod tls;
 mod wiring;
 
 pub(crate) use wiring::selects;
@@ -13,7 +14,7 @@ use crate::documents::Documents;
 pub(crate) type Rule = (&'static str, fn(&Documents) -> Vec<String>);
 
 /// All of them.
-pub(crate) const RULES: [Rule; 16] = [
+pub(crate) const RULES: [Rule; 21] = [
     ("probes", pods::probes),
     ("resources", pods::resources),
     ("memory", pods::memory),
@@ -30,6 +31,11 @@ pub(crate) const RULES: [Rule; 16] = [
     ("disruption", scaling::disruption),
     ("targets", scaling::targets),
     ("connections", scaling::connections),
+    ("spread", scaling::spread),
+    ("backups", scaling::backups),
+    ("files", tls::files),
+    ("serving", tls::serving),
+    ("calling", tls::calling),
 ];
 
 /// The complaints of a rule.

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::wiring::selects;
-use crate::documents::{Documents, Workload, name, text};
+use crate::documents::{Documents, Workload, list, name, text};
 
 /// Connections of a process beside those of its pool: one that watches the database, one that looks for the primary.
 const WATCHERS: u64 = 2;
@@ -45,6 +45,54 @@ pub(crate) fn disruption(documents: &Documents) -> Vec<String> {
             documents.find("PodDisruptionBudget", "rabbitmq").map(|budget| &budget["spec"]["maxUnavailable"]);
         if nodes % 2 == 0 || budget.is_some() != (nodes > 1) || budget.is_some_and(|count| *count != 1) {
             complaints.push(format!("RabbitMQ: {budget:?} of {nodes} nodes may go"));
+        }
+    }
+    complaints
+}
+
+/// What has copies has no two of them on one node, and is spread over zones where there are several.
+pub(crate) fn spread(documents: &Documents) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let zones = |constraints: &Value| {
+        list(constraints).iter().any(|one| one["topologyKey"] == "topology.kubernetes.io/zone")
+    };
+    for database in documents.of_kind("Cluster") {
+        let affinity = &database["spec"]["affinity"];
+        let apart = affinity["podAntiAffinityType"] == "required"
+            && affinity["topologyKey"] == "kubernetes.io/hostname";
+        if !apart || !zones(&database["spec"]["topologySpreadConstraints"]) {
+            complaints.push(format!("Cluster {}: may go with one node or zone", name(database)));
+        }
+    }
+    for broker in documents.of_kind("RabbitmqCluster") {
+        let pod = &broker["spec"]["override"]["statefulSet"]["spec"]["template"]["spec"];
+        let constraints = &pod["topologySpreadConstraints"];
+        let apart = list(constraints).iter().any(|one| {
+            one["topologyKey"] == "kubernetes.io/hostname" && one["whenUnsatisfiable"] == "DoNotSchedule"
+        });
+        if !apart || !zones(constraints) {
+            complaints.push(format!("RabbitmqCluster {}: may go with one node or zone", name(broker)));
+        }
+    }
+    complaints
+}
+
+/// A database with copies is backed up every day, and its log all the time, into a store that is here: copies are no backup.
+pub(crate) fn backups(documents: &Documents) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for database in documents.of_kind("Cluster") {
+        let archiver = list(&database["spec"]["plugins"]).iter().find(|one| one["isWALArchiver"] == true);
+        let stored = archiver.is_some_and(|plugin| {
+            documents.find("ObjectStore", text(&plugin["parameters"]["barmanObjectName"])).is_some()
+        });
+        let mut plans = documents.of_kind("ScheduledBackup").map(|backup| &backup["spec"]);
+        let scheduled = plans.any(|backup| {
+            backup["cluster"]["name"] == name(database)
+                && archiver.is_some_and(|plugin| backup["pluginConfiguration"]["name"] == plugin["name"])
+                && text(&backup["schedule"]).ends_with(" * * *")
+        });
+        if database["spec"]["instances"] != 1 && !(stored && scheduled) {
+            complaints.push(format!("Cluster {}: no backup", name(database)));
         }
     }
     complaints

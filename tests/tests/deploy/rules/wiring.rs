@@ -159,11 +159,14 @@ pub(crate) fn addresses(documents: &Documents) -> Vec<String> {
             }
             for (variable, value) in variables(documents, container) {
                 let holds = match variable.as_str() {
+                    _ if value.is_empty() => true, // out of a Secret, whole
                     "HOLDFAST_CATALOG_URL" | "HOLDFAST_RESERVATION_URL" => leads_to_pods(documents, &value),
                     "HOLDFAST_AMQP_URL" => documents
                         .of_kind("RabbitmqCluster")
-                        .any(|broker| value.ends_with(&format!("@{}:5672", name(broker)))),
-                    "HOLDFAST_DATABASE_URL" => value.ends_with("?target_session_attrs=read-write"),
+                        .any(|broker| value.ends_with(&format!("@{}:5671", name(broker)))),
+                    "HOLDFAST_DATABASE_URL" => documents
+                        .of_kind("Cluster")
+                        .any(|database| value.contains(&format!("@{}-rw:5432/", name(database)))),
                     _ => true,
                 };
                 if !holds {
@@ -172,12 +175,24 @@ pub(crate) fn addresses(documents: &Documents) -> Vec<String> {
             }
         }
     }
+    complaints.extend(documents.of_kind("ScaledObject").filter_map(|scaler| broker_of(documents, scaler)));
     complaints
 }
 
-/// `http://SERVICE:PORT`, of a headless Service.
+/// KEDA asks from a namespace of its own, where a name without ours means nothing.
+fn broker_of(documents: &Documents, scaler: &Value) -> Option<String> {
+    let host = text(scaler.pointer("/spec/triggers/0/metadata/host")?);
+    let (_, name_and_port) = host.split_once("://")?;
+    let known = documents.of_kind("RabbitmqCluster").any(|broker| {
+        let name = format!("{}.{}.svc:", name(broker), text(&broker["metadata"]["namespace"]));
+        name_and_port.starts_with(&name) && scaler["metadata"]["namespace"] == broker["metadata"]["namespace"]
+    });
+    (!known).then(|| format!("ScaledObject {}: {host} leads nowhere from another namespace", name(scaler)))
+}
+
+/// `https://SERVICE:PORT`, of a headless Service.
 fn leads_to_pods(documents: &Documents, url: &str) -> bool {
-    let Some((service, port)) = url.strip_prefix("http://").and_then(|rest| rest.split_once(':')) else {
+    let Some((service, port)) = url.strip_prefix("https://").and_then(|rest| rest.split_once(':')) else {
         return false;
     };
     documents.find("Service", service).is_some_and(|service| {

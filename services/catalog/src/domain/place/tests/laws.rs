@@ -111,6 +111,7 @@ fn the_random_batches_meet_every_refusal_and_get_holds() {
                 Outcome::Refused { reason, .. } => {
                     reasons.insert(std::mem::discriminant(&reason));
                 }
+                Outcome::Damaged => panic!("nothing was damaged"),
             }
         }
     }

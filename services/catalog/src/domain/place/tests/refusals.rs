@@ -23,7 +23,7 @@ fn shelf() -> Shelf {
         .into(),
         seats: [at("A", SeatOnSale::Free), at("B", SeatOnSale::Taken), at("C", SeatOnSale::Blocked)].into(),
         seat_maps: [1, 2].map(seat_map_id).into(),
-        holds: [].into(),
+        ..Shelf::default()
     }
 }
 

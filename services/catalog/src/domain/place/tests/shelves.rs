@@ -141,5 +141,6 @@ pub(in crate::domain) fn shelves() -> impl Strategy<Value = Shelf> {
         seats,
         seat_maps: [1, 2].map(seat_map_id).into(),
         holds,
+        ..Shelf::default()
     })
 }
