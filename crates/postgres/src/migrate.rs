@@ -25,6 +25,12 @@ const UNDEFINED_TABLE: &str = "42P01";
 /// It is not this role's to read: a migration gives it that right.
 const NO_RIGHT: &str = "42501";
 
+/// Held by each who migrates: what another gives rights to is not changed meanwhile, which would end one of the two.
+const LOCK: i64 = 0x686f_6c64_6661_7374;
+/// What the table of migrations says to a role that may not read it.
+const FORBIDDEN: &str =
+    "this role may not read the version of the schema: run migrate as the owner, with HOLDFAST_MIGRATE_URL";
+
 /// Waits for the server and applies the migrations that are missing. Several at a time do no harm: one does the work. Migrations
 /// that are not known here are of a later release, and stay as they are: this one can be rolled back to.
 /// Where the configuration names an owner, the service's role is given its `rights`.
@@ -35,6 +41,9 @@ pub async fn migrate(migrator: &Migrator, rights: Rights, config: &DatabaseConfi
     let role = config.service_role()?;
     let (_, mut connection) = await_server(&config.migrating()?, &CancellationToken::new()).await?;
     failpoint::reach(Step::MigrateConnected).await?;
+    // Until the connection ends.
+    let lock = sqlx::query("select pg_advisory_lock($1)").bind(LOCK);
+    lock.execute(&mut connection).await.context("wait for another who migrates")?;
     let mut migrator = Migrator::with_migrations(migrator.iter().cloned().collect());
     migrator.set_ignore_missing(true);
     // First, for what is about to be made; last, for what was made.
@@ -68,18 +77,22 @@ pub async fn await_schema(
 ) -> anyhow::Result<()> {
     let mut next_message = Instant::now();
     loop {
-        let applied = applied(pool).await.context("read the version of the schema")?;
-        let missing = missing(migrator, &applied);
-        if missing.is_empty() {
-            health.set(SCHEMA, PartState::Up);
-            return Ok(());
-        }
-        let missing = missing.join(", ");
+        let why = match applied(pool).await.context("read the version of the schema")? {
+            Some(applied) => {
+                let missing = missing(migrator, &applied);
+                if missing.is_empty() {
+                    health.set(SCHEMA, PartState::Up);
+                    return Ok(());
+                }
+                format!("not migrated yet: {}", missing.join(", "))
+            }
+            None => FORBIDDEN.to_owned(),
+        };
         if Instant::now() >= next_message {
-            tracing::warn!(missing, "waiting for the database to be migrated");
+            tracing::warn!(why, "waiting for the database to be migrated");
             next_message = Instant::now() + MESSAGE_INTERVAL;
         }
-        health.set(SCHEMA, PartState::Down(format!("not migrated yet: {missing}")));
+        health.set(SCHEMA, PartState::Down(why));
         tokio::select! {
             () = stop.cancelled() => bail!("asked to stop while waiting for the schema"),
             () = sleep(RETRY_INTERVAL) => {}
@@ -93,13 +106,16 @@ fn missing(migrator: &Migrator, applied: &[i64]) -> Vec<String> {
     missing.map(|migration| format!("{:04} {}", migration.version, migration.description)).collect()
 }
 
-/// The migrations that were applied; none while the server is away.
-async fn applied(pool: &PgPool) -> sqlx::Result<Vec<i64>> {
+/// The migrations that were applied; none while the server is away. `None`: this role may not see them.
+async fn applied(pool: &PgPool) -> sqlx::Result<Option<Vec<i64>>> {
     let versions = sqlx::query_scalar("select version from _sqlx_migrations where success");
     match versions.fetch_all(pool).await {
-        Ok(versions) => Ok(versions),
-        Err(error) if is_outage(&error) => Ok(Vec::new()),
-        Err(error) if matches!(code(&error).as_deref(), Some(UNDEFINED_TABLE | NO_RIGHT)) => Ok(Vec::new()),
-        Err(error) => Err(error),
+        Ok(versions) => Ok(Some(versions)),
+        Err(error) if is_outage(&error) => Ok(Some(Vec::new())),
+        Err(error) => match code(&error).as_deref() {
+            Some(UNDEFINED_TABLE) => Ok(Some(Vec::new())),
+            Some(NO_RIGHT) => Ok(None),
+            _ => Err(error),
+        },
     }
 }

@@ -10,17 +10,27 @@ use sqlx::{Connection as _, PgConnection};
 /// the last release uses is not to be taken away: its processes go on beside this migration.
 pub type Rights = &'static [(&'static str, &'static str)];
 
-/// The lock of those who do this at the same time: changes of one table's rights do not wait for each other.
-const LOCK: i64 = 0x686f_6c64_6661_7374;
-
-/// Its settings are the role, the rights as JSON, and the lock.
+/// Its settings are the role, and the rights as JSON.
 const GIVE: &str = r"
 do $give$
 declare
     service text := current_setting('holdfast.service');
     rights jsonb := current_setting('holdfast.rights');
+    owner oid := (select datdba from pg_database where datname = current_database());
     relation name;
 begin
+    if not pg_has_role(current_user, owner, 'usage') then
+        raise 'the user of HOLDFAST_MIGRATE_URL, %, does not own the database %', current_user, current_database();
+    end if;
+    if pg_has_role(service, current_user, 'member') or pg_has_role(service, owner, 'member') then
+        raise 'the user of HOLDFAST_DATABASE_URL, %, may act as the owner of the database: it has to be another than that of HOLDFAST_MIGRATE_URL, and no member of it', service;
+    end if;
+    -- Whatever was given before.
+    execute format('revoke all on database %I from %I', current_database(), service);
+    execute format('revoke all on schema public from %I', service);
+    execute format('revoke all on all sequences in schema public from %I', service);
+    execute format('alter default privileges in schema public revoke all on tables from %I', service);
+    execute format('alter default privileges in schema public revoke all on sequences from %I', service);
     execute format('revoke all on database %I from public', current_database());
     execute format('grant connect on database %I to %I', current_database(), service);
     revoke create on schema public from public;
@@ -42,15 +52,14 @@ $give$";
 /// Gives a role its rights, and takes all others from it and from everybody. Repeats change nothing.
 pub(crate) async fn give(connection: &mut PgConnection, role: &str, rights: Rights) -> anyhow::Result<()> {
     let mut transaction = connection.begin().await.context("begin")?;
-    sqlx::query("select pg_advisory_xact_lock($1), set_config('holdfast.service', $2, true), set_config('holdfast.rights', $3, true)")
-        .bind(LOCK)
+    sqlx::query("select set_config('holdfast.service', $1, true), set_config('holdfast.rights', $2, true)")
         .bind(role)
         .bind(as_json(rights))
         .execute(&mut *transaction)
         .await
         .context("name the role")?;
     let given = sqlx::raw_sql(GIVE).execute(&mut *transaction).await;
-    given.with_context(|| format!("give the role {role:?} its rights; it must be there already"))?;
+    given.with_context(|| format!("give the role {role:?} its rights"))?;
     transaction.commit().await.context("commit")
 }
 

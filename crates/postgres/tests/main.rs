@@ -19,7 +19,7 @@ use postgres::{
 };
 use server::{Health, PartState, Snapshot};
 use sqlx::{
-    ConnectOptions as _, PgConnection, PgPool,
+    AssertSqlSafe, ConnectOptions as _, PgConnection, PgPool,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
@@ -215,6 +215,69 @@ async fn a_service_waits_for_the_schema_and_says_what_is_missing(pool: PgPool) {
     timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
     assert!(health.is_ready());
     migrate(&MIGRATOR, &[], &config(&pool.connect_options())).await.unwrap(); // a repeat changes nothing
+}
+
+/// A role of this test's own, that may do nothing yet. Roles are the server's: it is to be dropped.
+async fn make_role(pool: &PgPool, name: &str) -> String {
+    let role = format!("{name}_{}", std::process::id());
+    sqlx::raw_sql(AssertSqlSafe(format!("create role {role}"))).execute(pool).await.unwrap();
+    role
+}
+
+async fn drop_role(pool: &PgPool, role: &str) {
+    let drop = format!("drop owned by {role}; drop role {role}");
+    sqlx::raw_sql(AssertSqlSafe(drop)).execute(pool).await.unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_service_that_may_not_read_the_version_says_how_it_gets_the_right(pool: PgPool) {
+    let (stop, health) = (CancellationToken::new(), Health::new(&[]).require("schema"));
+    let options = pool.connect_options();
+    migrate(&MIGRATOR, &[], &config(&options)).await.unwrap();
+    let role = make_role(&pool, "stranger").await;
+    let of_role = PgPool::connect_lazy_with(options.as_ref().clone().options([("role", &role)]));
+    let waiting = tokio::spawn({
+        let (pool, health) = (of_role.clone(), health.clone());
+        async move { await_schema(&MIGRATOR, &pool, &health, &stop).await }
+    });
+    let told = |snapshot: &Snapshot| matches!(&snapshot.parts["schema"].state, PartState::Down(why) if why.contains("HOLDFAST_MIGRATE_URL"));
+    timeout(PATIENCE, health.subscribe().wait_for(told)).await.unwrap().unwrap();
+    let grant = format!("grant select on _sqlx_migrations to {role}");
+    sqlx::raw_sql(AssertSqlSafe(grant)).execute(&pool).await.unwrap();
+    timeout(PATIENCE, waiting).await.unwrap().unwrap().unwrap();
+    of_role.close().await;
+    drop_role(&pool, &role).await;
+}
+
+/// Rights are given to what another changes: they wait for each other.
+#[sqlx::test(migrations = false)]
+async fn those_who_migrate_and_give_rights_at_once_all_succeed(pool: PgPool) {
+    let options = pool.connect_options();
+    let role = make_role(&pool, "service").await;
+    let service = options.as_ref().clone().username(&role);
+    let owned = DatabaseConfig { migrate_url: options.to_url_lossy().to_string().into(), ..config(&service) };
+    let migrating = || migrate(&MIGRATOR, &[], &owned);
+    let (first, second, third) = tokio::join!(migrating(), migrating(), migrating());
+    for migrated in [first, second, third] {
+        migrated.unwrap();
+    }
+    let may: bool = sqlx::query_scalar("select has_table_privilege($1, 'products', 'update')")
+        .bind(&role)
+        .fetch_one(&pool)
+        .await
+        .unwrap();
+    assert!(may);
+    drop_role(&pool, &role).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_owner_is_not_taken_for_the_service(pool: PgPool) {
+    let options = pool.connect_options();
+    let url = options.to_url_lossy().to_string();
+    let both = DatabaseConfig { migrate_url: url.into(), ..config(&options) };
+    let error = format!("{:#}", migrate(&MIGRATOR, &[], &both).await.unwrap_err());
+    assert!(error.contains("may act as the owner"), "{error}");
+    migrate(&MIGRATOR, &[], &config(&options)).await.unwrap(); // nothing was taken from it
 }
 
 /// What is rolled back to, or not rolled out yet, works on the schema of the next release.

@@ -2,7 +2,7 @@
 
 use sqlx::{Connection as _, Executor as _, PgConnection};
 use stack::{Schema, ServiceKind, Stack};
-use system_tests::{Outcome, shared};
+use system_tests::{Outcome, PATIENCE, eventually, hasty, own, shared, when};
 use tokio::task::block_in_place;
 
 /// What the stack's databases are reached with by this role.
@@ -90,35 +90,68 @@ async fn a_service_can_neither_change_its_schema_nor_empty_its_tables() -> Outco
     Ok(())
 }
 
-/// What anybody may do in a database: the grants of its tables, and of itself.
-fn rights(stack: &Stack, schema: Schema) -> String {
-    let sql = "select string_agg(relname || ' ' || coalesce(relacl::text, ''), ', ' order by relname)
-                 from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'
-               union all select datacl::text from pg_database where datname = current_database()";
+/// A stack of its own: what is compared here is what others change meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rights_come_with_the_schema_stay_by_repeats_and_are_all_that_the_services_use() -> Outcome {
+    let stack = own(hasty()).await;
+    for schema in Schema::ALL {
+        eventually("services connect with their own roles and with no other", PATIENCE, async || {
+            let roles = block_in_place(|| roles_of_sessions(&stack, schema));
+            when(roles == schema.role(), roles)
+        })
+        .await;
+    }
+    a_new_table_is_the_services_at_once(&stack).await?;
+    for (schema, kind) in
+        [(Schema::Catalog, ServiceKind::Catalog), (Schema::Reservation, ServiceKind::Reservation)]
+    {
+        block_in_place(|| {
+            let before = rights(&stack, schema);
+            // More than a service is to have is taken from it.
+            let more = format!(
+                "grant create on schema public to {role}; grant all on all tables in schema public to {role};
+                 grant all on all sequences in schema public to {role}; grant create on database {role} to {role}",
+                role = schema.role()
+            );
+            stack.postgres().query(schema.name(), &more).expect("the superuser may");
+            assert_ne!(rights(&stack, schema), before);
+            stack.migrate_with(kind, &[]).expect("a repeat is a success");
+            assert_eq!(rights(&stack, schema), before);
+            // `=` without a role before it is what everybody may.
+            assert!(!before.contains("{=") && !before.contains(",="), "{before}");
+            // The owner keeps what it has when it is named as the service as well.
+            let owner = stack.postgres().url_as(schema.owner(), schema.name());
+            let env = [("HOLDFAST_DATABASE_URL", &*owner), ("HOLDFAST_MIGRATE_URL", &*owner)];
+            assert!(stack.migrate_with(kind, &env).is_err());
+            assert_eq!(rights(&stack, schema), before);
+        });
+    }
+    stack.assert_sound();
+    Ok(())
+}
+
+/// Who the services are to the database.
+fn roles_of_sessions(stack: &Stack, schema: Schema) -> String {
+    let sql = "select string_agg(distinct usename, ',') from pg_stat_activity
+               where datname = current_database() and application_name like 'holdfast-%'";
     stack.postgres().query(schema.name(), sql).expect("the superuser may look")
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_repeated_migration_changes_no_right_and_nobody_else_has_any() {
-    block_in_place(|| {
-        for (schema, kind) in
-            [(Schema::Catalog, ServiceKind::Catalog), (Schema::Reservation, ServiceKind::Reservation)]
-        {
-            let before = rights(shared(), schema);
-            shared().migrate_with(kind, &[]).expect("a repeat changes nothing");
-            assert_eq!(rights(shared(), schema), before);
-            // `=` without a role before it is what everybody may.
-            assert!(!before.contains("{=") && !before.contains(",="), "{before}");
-        }
-    });
+/// What anybody may do in a database: the grants of its tables and sequences, of its schema, and of itself.
+fn rights(stack: &Stack, schema: Schema) -> String {
+    let sql = "select string_agg(relname || ' ' || coalesce(relacl::text, ''), ', ' order by relname)
+                 from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'S')
+               union all select datacl::text from pg_database where datname = current_database()
+               union all select array_remove(nspacl, '=U/pg_database_owner')::text from pg_namespace where nspname = 'public'";
+    stack.postgres().query(schema.name(), sql).expect("the superuser may look")
 }
 
 /// What a later migration makes is the service's from its first moment: whoever waited for it finds it in place.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_a_migration_adds_can_be_used_by_the_service_at_once() -> Outcome {
+async fn a_new_table_is_the_services_at_once(stack: &Stack) -> Outcome {
     let schema = Schema::Reservation;
-    let mut owner = connect(schema.owner(), schema.name()).await?;
-    let mut service = connect(schema.role(), schema.name()).await?;
+    let url = |role| stack.postgres().url_as(role, schema.name());
+    let mut owner = PgConnection::connect(&url(schema.owner())).await?;
+    let mut service = PgConnection::connect(&url(schema.role())).await?;
     owner.execute("create table roles_test (id bigint generated always as identity, text text)").await?;
     for statement in [
         "insert into roles_test (text) values ('a')",
@@ -130,18 +163,7 @@ async fn a_table_that_a_migration_adds_can_be_used_by_the_service_at_once() -> O
     }
     assert_eq!(refusal(&mut service, "truncate roles_test").await, NO_RIGHT);
     owner.execute("drop table roles_test").await?;
+    owner.close().await?;
+    service.close().await?;
     Ok(())
-}
-
-/// The services of all other tests have these roles; this says that it is so.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_services_connect_with_their_own_roles_and_with_no_other() {
-    block_in_place(|| {
-        for schema in Schema::ALL {
-            let sql = "select distinct usename from pg_stat_activity
-                       where datname = current_database() and application_name like 'holdfast-%'";
-            let roles = shared().postgres().query(schema.name(), sql).expect("the superuser may look");
-            assert_eq!(roles, schema.role());
-        }
-    });
 }
