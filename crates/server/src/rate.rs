@@ -11,6 +11,7 @@ use std::{
 };
 
 use ::http::Request;
+use auth::Role;
 use opentelemetry::metrics::Counter;
 use tonic::Status;
 
@@ -49,15 +50,14 @@ pub(crate) enum Key {
 }
 
 impl Key {
-    /// The caller of a request; none: the process itself.
+    /// The caller of a request; none: the process itself, or another service, which nobody limits.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<Self> {
         let address = Address::of(request)?;
-        let subject = request.extensions().get::<Caller>().map(|caller| &caller.subject);
-        let subject = subject.filter(|subject| !subject.is_empty());
-        Some(match subject {
-            Some(subject) => Self::Subject(Arc::clone(subject)),
-            None => Self::Address(address.network()),
-        })
+        match request.extensions().get::<Caller>() {
+            Some(caller) if caller.role == Role::Service => None,
+            Some(caller) if !caller.subject.is_empty() => Some(Self::Subject(Arc::clone(&caller.subject))),
+            _ => Some(Self::Address(address.network())),
+        }
     }
 }
 
@@ -172,6 +172,28 @@ mod tests {
             assert_eq!(rates.take(7 + other * (SETS as u64), SECOND), Ok(()));
         }
         assert!(rates.take(7, SECOND).is_err());
+    }
+
+    #[test]
+    fn callers_are_told_apart_by_their_tokens_and_else_by_address_and_services_are_not_counted() {
+        let key = |role: Option<(Role, &str)>, address: Option<[u8; 4]>| {
+            let mut request = Request::new(());
+            if let Some((role, subject)) = role {
+                let caller = Caller { subject: subject.into(), role, request_id: None };
+                request.extensions_mut().insert(caller);
+            }
+            if let Some(address) = address {
+                request.extensions_mut().insert(Address(address.into()));
+            }
+            Key::of(&request)
+        };
+        let (home, ada) = (Some([10, 0, 0, 7]), Some((Role::Customer, "ada")));
+        let address = Some(Key::Address([10, 0, 0, 7].into()));
+        assert_eq!(key(ada, home), Some(Key::Subject("ada".into())));
+        assert_eq!(key(Some((Role::Operator, "")), home), address);
+        assert_eq!(key(None, home), address);
+        assert_eq!(key(Some((Role::Service, "expirer")), home), None);
+        assert_eq!(key(Some((Role::Operator, "payment-provider")), None), None);
     }
 
     #[test]
