@@ -42,7 +42,7 @@ use crate::{
 const MAX_CONNECTIONS: usize = 1_024;
 /// Connections beyond them, for one request each, and for health and metrics alone. One more takes the place of the oldest.
 const SPARE_CONNECTIONS: usize = 64;
-/// How long a connection must not have been used to make place for another one of its address.
+/// How long a connection must not have been used to make place for another one.
 const IDLE: Duration = Duration::from_secs(1);
 /// A connection between requests is kept for longer than proxies keep theirs (nginx and Amazon's 60 s, Google's 10 min), so that
 /// none sends a request over one that is just being closed.
@@ -334,6 +334,7 @@ mod tests {
         let (long, many) = ("x".repeat(70_000), "x: y\r\n".repeat(200));
         for (request, status) in [
             ("nonsense\r\n\r\n".to_owned(), 400),
+            // Or 431: what comes in one read may be too long for a path, or already too much without the end of the head.
             (format!("GET /{long} HTTP/1.1\r\nhost: a\r\n\r\n"), 414),
             (format!("GET / HTTP/1.1\r\nhost: a\r\n{many}\r\n"), 431),
         ] {
@@ -343,6 +344,7 @@ mod tests {
             let _ = stream.read_to_end(&mut answer).await;
             let answer = String::from_utf8(answer).unwrap();
             let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            let status = if status == 414 && head.starts_with("HTTP/1.1 431") { 431 } else { status };
             assert!(head.starts_with(&format!("HTTP/1.1 {status}")), "{status}: {head}");
             let body: Value = serde_json::from_str(body).unwrap();
             assert_eq!((&body["code"], &body["status"]), (&json!(status), &json!("INVALID_ARGUMENT")));

@@ -6,7 +6,8 @@ use prost::bytes::Bytes;
 use proto::catalog::{ListOverdueHoldsRequest, ListProductsRequest};
 use stack::{Service, ServiceKind};
 use system_tests::{
-    Outcome, PATIENCE, Rest, World, assert_refused, customer, eventually, fresh_id, hasty, own, shared, when,
+    Answer, Outcome, PATIENCE, Rest, World, assert_refused, customer, eventually, fresh_id, hasty, own,
+    shared, when,
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -89,23 +90,31 @@ async fn a_caller_who_calls_too_often_is_told_when_to_come_back() -> Outcome {
         rest.send_to(&slow.http_url(), request).await
     };
     let mut answers = Vec::new();
-    for _ in 0..10 {
+    // A token a second comes back: whoever goes on calling is refused all the same.
+    while answers.len() < 100 && answers.last().is_none_or(|answer: &Answer| answer.status == 200) {
         answers.push(get().await);
     }
-    assert!(answers[..4].iter().all(|answer| answer.status == 200), "{answers:?}");
-    let refused = answers.last().expect("there are ten");
+    assert!(answers.len() > 4 && answers[..4].iter().all(|answer| answer.status == 200), "{answers:?}");
+    let refused = answers.last().expect("there are some");
     refused.refused_because(429, "RESOURCE_EXHAUSTED", "RATE_LIMITED");
     assert_eq!(refused.headers["retry-after"], "1");
     // It is one limit for both ways to call; and none for health, nor for services.
     let mut world = World::of(&stack).with_catalog(slow);
-    let refused = world.catalog.list_products(ListProductsRequest::default()).await.expect_err("too often");
+    let mut calls = 0;
+    let refused = loop {
+        match world.catalog.list_products(ListProductsRequest::default()).await {
+            Err(refused) => break refused,
+            Ok(_) => calls += 1,
+        }
+        assert!(calls < 100, "nobody says that it is too often");
+    };
     assert_refused(Err::<(), _>(refused.clone()), Code::ResourceExhausted, "RATE_LIMITED");
     assert!(api::retry_delay_of(&refused).is_some_and(|delay| delay <= Duration::from_secs(1)));
     for _ in 0..20 {
         assert_eq!(slow.get("/readyz").expect("it answers").status, 200);
         world.holds.list_overdue_holds(ListOverdueHoldsRequest::default()).await?;
     }
-    assert!(metric(slow, &["holdfast_rate_limited_total"]).is_some_and(|calls| calls >= 3.0));
+    assert!(metric(slow, &["holdfast_rate_limited_total"]).is_some_and(|calls| calls >= 2.0));
     eventually("a second later there is a call more", PATIENCE, async || {
         let status = get().await.status;
         when(status == 200, status)
