@@ -75,12 +75,13 @@ pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Rou
     let pool = route::pool()?;
     let services = route::services(&pool, &api.services)?;
     let routes = route::routes(&services)?;
+    let answers = Answers::default();
     let edge = Edge {
         description: openapi::document(api.title, api.bearer, &services, &routes, api.more)?,
         docs: Docs::new(&api.documents)?,
         max_body_bytes: api.max_body_bytes,
-        answers: Answers::default(),
-        web: Web::new(api.services, calls.clone()),
+        web: Web::new(api.services, calls.clone(), answers.clone()),
+        answers,
         cors: Cors::new(&config.cors_origins),
         hosts: Hosts::new(&config.http_hosts),
         routes,

@@ -1,4 +1,5 @@
-//! gRPC-Web: gRPC for browsers, over HTTP/1.1, by tonic-web.
+//! gRPC-Web: gRPC for browsers, over HTTP/1.1, by tonic-web. Its answers are read whole, and sent as those of JSON are: who reads
+//! slowly keeps no place of a call meanwhile.
 
 use std::{
     convert::Infallible,
@@ -7,14 +8,20 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::{extract::Request, response::Response};
-use http::{Method, header};
+use axum::{
+    body::{Bytes, HttpBody},
+    extract::Request,
+    response::Response,
+};
+use http::{HeaderMap, Method, header};
+use http_body::Frame;
+use http_body_util::BodyExt as _;
 use server::Calls;
 use tonic::{Status, body::Body};
 use tonic_web::{GrpcWebLayer, GrpcWebService};
 use tower::{Layer as _, Service, ServiceExt as _};
 
-use crate::error::Refused;
+use crate::{error::Refused, unsent::Answers};
 
 /// The types that it has.
 const TYPES: [&str; 4] = [
@@ -30,8 +37,8 @@ pub(crate) struct Web(GrpcWebService<Public>);
 
 impl Web {
     /// For these services.
-    pub(crate) fn new(services: Vec<&'static str>, calls: Calls) -> Self {
-        Self(GrpcWebLayer::new().layer(Public { services: services.into(), calls }))
+    pub(crate) fn new(services: Vec<&'static str>, calls: Calls, answers: Answers) -> Self {
+        Self(GrpcWebLayer::new().layer(Public { services: services.into(), calls, answers }))
     }
 
     /// Whether a request says that it is one.
@@ -55,6 +62,7 @@ impl Web {
 struct Public {
     services: Arc<[&'static str]>,
     calls: Calls,
+    answers: Answers,
 }
 
 impl Service<http::Request<Body>> for Public {
@@ -69,19 +77,66 @@ impl Service<http::Request<Body>> for Public {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let service = request.uri().path().trim_start_matches('/').split('/').next().unwrap_or_default();
         let is_public = self.services.contains(&service);
-        let calls = self.calls.clone();
+        let (calls, answers) = (self.calls.clone(), self.answers.clone());
         Box::pin(async move {
             if !is_public {
                 return Ok(Status::unimplemented("there is no such service here").into_http());
             }
-            Ok(calls.call(request).await)
+            Ok(whole(calls.call(request).await, &answers).await)
         })
+    }
+}
+
+/// Reads a gRPC response to its end, and makes one of it that keeps no place of a call, if there is room for it.
+async fn whole(response: Response, answers: &Answers) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = match body.collect().await {
+        Ok(body) => body,
+        Err(error) => {
+            tracing::error!(%error, "a response that cannot be read");
+            return api::internal().into_http();
+        }
+    };
+    let trailers = body.trailers().cloned();
+    let Some(body) = answers.body(body.to_bytes().into()) else { return api::overloaded().into_http() };
+    Response::from_parts(parts, axum::body::Body::new(Whole { body, trailers }))
+}
+
+/// The body of a gRPC response, and its trailers. It does not say how long it is: tonic-web would say the same of its own body, which
+/// is longer.
+struct Whole {
+    body: axum::body::Body,
+    trailers: Option<HeaderMap>,
+}
+
+impl HttpBody for Whole {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        match Pin::new(&mut self.body).poll_frame(cx) {
+            Poll::Ready(None) => {
+                Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))))
+            }
+            frame => frame,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.trailers.is_none() && self.body.is_end_stream()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
+    use http_body_util::Full;
+
     use super::*;
+    use crate::unsent::SMALL;
 
     fn request(kind: &'static str, path: &str) -> Request {
         let request = Request::post(path).header(header::CONTENT_TYPE, kind);
@@ -100,12 +155,33 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_not_there_and_what_does_not_serve_yet_is_told_in_grpc_web() {
-        let web = Web::new(vec!["test.Test"], Calls::default());
+        let web = Web::new(vec!["test.Test"], Calls::default(), Answers::default());
         for (path, code) in [("/test.Internal/Call", "12"), ("/test.Test/Call", "14")] {
             let response = web.call(request(TYPES[1], path)).await.unwrap();
             let headers = response.headers();
             assert_eq!(headers["content-type"], TYPES[1], "{path}");
             assert_eq!(headers["grpc-status"], code, "{path}");
+        }
+    }
+    #[tokio::test]
+    async fn an_answer_that_nobody_reads_keeps_no_place_of_a_call() {
+        let answers = Answers::default();
+        for length in [0, 5, 10 * SMALL] {
+            let place = Arc::new(());
+            let kept = Arc::clone(&place);
+            let trailers = async move {
+                drop(kept);
+                let status = (HeaderName::from_static("grpc-status"), HeaderValue::from_static("0"));
+                Some(Ok(HeaderMap::from_iter([status])))
+            };
+            let body = Full::new(Bytes::from(vec![7; length])).with_trailers(trailers);
+            let response = whole(Response::new(axum::body::Body::new(body)), &answers).await;
+            assert_eq!(Arc::strong_count(&place), 1, "{length}");
+            let body = response.into_body();
+            assert_eq!(body.size_hint().exact(), None, "{length}");
+            let read = body.collect().await.unwrap();
+            assert_eq!(read.trailers().unwrap()["grpc-status"], "0", "{length}");
+            assert_eq!(read.to_bytes(), vec![7; length]);
         }
     }
 }

@@ -36,16 +36,33 @@ pub struct Admission {
     rates: Option<Arc<Rates>>,
 }
 
+/// Which calls one counts among.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Customer,
+    Internal,
+    /// It stays open as long as its caller likes.
+    Open,
+    /// It is never refused.
+    Health,
+}
+
 /// Leave to handle a call, until its response has been sent.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
+    kind: Kind,
 }
 
 impl Admitted {
-    /// For what needs none.
+    /// For what takes no place: it was not even received.
     pub(crate) fn without_leave() -> Self {
-        Self { _permit: None }
+        Self { permit: None, kind: Kind::Health }
+    }
+
+    /// Whether it keeps a place that customers want.
+    pub(crate) fn is_of_customer(&self) -> bool {
+        self.permit.is_some() && self.kind == Kind::Customer
     }
 }
 
@@ -79,14 +96,14 @@ impl Admission {
         Key::of(request).map_or(Ok(()), |caller| rates.admit(&caller))
     }
 
-    /// How many calls of customers are taken at a time.
-    pub(crate) fn places(&self) -> usize {
-        self.places
+    /// How many calls are taken at a time of customers, if one to this path is theirs.
+    pub(crate) fn places(&self, path: &str) -> Option<usize> {
+        (self.kind(path) == Kind::Customer).then_some(self.places)
     }
 
     /// Refuses a call to this path if there is no place for it now: before anything of it is read.
     pub(crate) fn check(&self, path: &str) -> Result<(), Status> {
-        match self.share(path) {
+        match self.share(self.kind(path)) {
             Some(share) if share.available_permits() == 0 => Err(api::overloaded()),
             _ => Ok(()),
         }
@@ -94,9 +111,10 @@ impl Admission {
 
     /// Lets a call to this path in, or refuses it.
     pub(crate) fn admit(&self, path: &str) -> Result<Admitted, Status> {
-        let Some(share) = self.share(path) else { return Ok(Admitted::without_leave()) };
+        let kind = self.kind(path);
+        let Some(share) = self.share(kind) else { return Ok(Admitted { permit: None, kind }) };
         match Arc::clone(share).try_acquire_owned() {
-            Ok(permit) => Ok(Admitted { _permit: Some(permit) }),
+            Ok(permit) => Ok(Admitted { permit: Some(permit), kind }),
             Err(_) => Err(api::overloaded()),
         }
     }
@@ -106,22 +124,32 @@ impl Admission {
         self.internal_services.contains(&services::name(path))
     }
 
-    /// Among which calls one to this path counts; none: it is never refused.
-    fn share(&self, path: &str) -> Option<&Arc<Semaphore>> {
+    /// Among which calls one to this path counts.
+    pub(crate) fn kind(&self, path: &str) -> Kind {
         if path == HEALTH {
-            None
+            Kind::Health
         } else if stays_open(path) {
-            Some(&self.open)
+            Kind::Open
         } else if self.is_internal(path) {
-            Some(&self.internal)
+            Kind::Internal
         } else {
-            Some(&self.customers)
+            Kind::Customer
+        }
+    }
+
+    /// The places for calls of this kind; none: they need none.
+    fn share(&self, kind: Kind) -> Option<&Arc<Semaphore>> {
+        match kind {
+            Kind::Customer => Some(&self.customers),
+            Kind::Internal => Some(&self.internal),
+            Kind::Open => Some(&self.open),
+            Kind::Health => None,
         }
     }
 }
 
 /// Whether a call to this path stays open as long as its caller likes.
-pub(crate) fn stays_open(path: &str) -> bool {
+fn stays_open(path: &str) -> bool {
     OPEN.iter().any(|begin| path.starts_with(begin))
 }
 

@@ -1,7 +1,8 @@
 //! Requests on their way: each is read whole before its call is let in, so that who sends slowly takes no place of a call.
 //!
 //! What has come with the head is read at once. What has not has a limited room together with all others, in which the oldest
-//! makes place for the newest; and it must go on coming.
+//! makes place for the newest; and it must go on coming. Customers, services and health have rooms of their own: none of them
+//! puts out another's.
 
 use std::time::Duration;
 
@@ -11,18 +12,56 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::room::Room;
+use crate::{admission::Kind, room::Room};
 
 /// Requests that are awaited at a time.
 const ENTRIES: usize = 1_024;
 /// What they have sent so far, together.
-const ROOM_BYTES: usize = 32 << 20;
+const ROOM_BYTES: usize = 20 << 20;
+/// The same of calls between services, which are few, and large.
+const INTERNAL_ENTRIES: usize = 128;
+const INTERNAL_ROOM_BYTES: usize = 8 << 20;
+/// The same of health: all of them together in 1 MiB.
+const HEALTH_ENTRIES: usize = 1_024;
+/// The largest request with its frame. Services have limits of their own below it.
+const MAX_REQUEST_BYTES: usize = (4 << 20) + 5;
+/// The same of one that asks for health: the name of a service.
+const MAX_HEALTH_BYTES: usize = 1 << 10;
 /// How long nothing of a request may come.
 const SILENCE: Duration = Duration::from_secs(3);
 
 /// The requests on their way. Clones share their room.
 #[derive(Clone, Debug)]
 pub struct Arrivals(Room);
+
+/// The requests on their way to services of gRPC, by who sends them.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    customers: Arrivals,
+    internal: Arrivals,
+    health: Arrivals,
+}
+
+impl Default for Rooms {
+    fn default() -> Self {
+        Self {
+            customers: Arrivals::default(),
+            internal: Arrivals::new(INTERNAL_ENTRIES, INTERNAL_ROOM_BYTES),
+            health: Arrivals::new(HEALTH_ENTRIES, HEALTH_ENTRIES * MAX_HEALTH_BYTES),
+        }
+    }
+}
+
+impl Rooms {
+    /// Where a request for a call of this kind is awaited, and how long it may be.
+    pub(crate) fn of(&self, kind: Kind) -> (&Arrivals, usize) {
+        match kind {
+            Kind::Customer | Kind::Open => (&self.customers, MAX_REQUEST_BYTES),
+            Kind::Internal => (&self.internal, MAX_REQUEST_BYTES),
+            Kind::Health => (&self.health, MAX_HEALTH_BYTES),
+        }
+    }
+}
 
 /// Why a request did not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

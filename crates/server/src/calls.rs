@@ -224,6 +224,44 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn customers_without_number_put_out_no_request_of_a_service_nor_for_health() {
+        let (calls, (tell, told)) = (Calls::default(), watch::channel(true));
+        let admission = Admission::new(1, &["test.Test"]);
+        calls.open(Guard::new(Services::new().with(Test(told)), admission, crate::Access::open()));
+        let start = |path: &'static str, body: Body| {
+            let calls = calls.clone();
+            tokio::spawn(async move { calls.call(Request::post(path).body(body).unwrap()).await })
+        };
+        let slow = || {
+            let (sender, parts) = futures::channel::mpsc::unbounded::<Result<Bytes, Infallible>>();
+            (sender, Body::new(axum::body::Body::from_stream(parts)))
+        };
+        // Health is not served here: it is UNIMPLEMENTED, once its request has come.
+        let awaited =
+            [("/test.Test/Call", "0"), ("/grpc.health.v1.Health/Check", "12")].map(|(path, code)| {
+                let (sender, body) = slow();
+                (sender, start(path, body), code)
+            });
+        let mut customers: Vec<_> = (0..1_025).map(|_| start("/test.Other/Call", silent())).collect();
+        // As many as there is room for, and one: it is put out.
+        assert_eq!(customers.swap_remove(0).await.unwrap().headers()["grpc-status"], "8");
+        for (sender, awaited, code) in awaited {
+            drop(sender);
+            assert_eq!(awaited.await.unwrap().headers()["grpc-status"], code);
+        }
+        drop(tell);
+    }
+
+    #[tokio::test]
+    async fn health_is_asked_for_in_few_bytes() {
+        let (calls, _tell) = opened();
+        let request = Request::post("/grpc.health.v1.Health/Check");
+        let request = request.body(Body::new(http_body_util::Full::from(vec![0; 1_025]))).unwrap();
+        let refused = Code::from_bytes(calls.call(request).await.headers()["grpc-status"].as_bytes());
+        assert_eq!(refused, Code::OutOfRange);
+    }
+
     #[tokio::test]
     async fn where_there_is_no_place_nothing_is_read() {
         let (calls, _tell) = opened();

@@ -27,6 +27,8 @@ const MAX_HEADER_BYTES: u32 = 16 << 10;
 const STREAM_WINDOW_BYTES: u32 = 256 << 10;
 /// The same for all requests over a connection together: with [`MAX_CONNECTIONS`] it bounds what unread requests take.
 const CONNECTION_WINDOW_BYTES: u32 = 512 << 10;
+/// The largest message to health and reflection: names. Calls of reflection stay open, and are not read before they have places.
+const MAX_NAME_BYTES: usize = 16 << 10;
 /// A silent connection is asked for a sign of life this often, and closed without one.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -82,10 +84,13 @@ pub(crate) async fn run(
 fn complete(services: Services, health: &Health) -> anyhow::Result<Services> {
     let reflection = described(health, "grpc.reflection.v1.ServerReflection").build_v1();
     let old_reflection = described(health, "grpc.reflection.v1alpha.ServerReflection").build_v1alpha();
+    let (reflection, old_reflection) =
+        (reflection.context("read the descriptors")?, old_reflection.context("read the descriptors")?);
+    let health = HealthServer::new(HealthService::new(health.clone()));
     Ok(services
-        .with(HealthServer::new(HealthService::new(health.clone())))
-        .with(reflection.context("read the descriptors")?)
-        .with(old_reflection.context("read the descriptors")?))
+        .with(health.max_decoding_message_size(MAX_NAME_BYTES))
+        .with(reflection.max_decoding_message_size(MAX_NAME_BYTES))
+        .with(old_reflection.max_decoding_message_size(MAX_NAME_BYTES)))
 }
 
 /// What reflection knows: all of the API, of which it lists what this process serves.

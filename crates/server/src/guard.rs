@@ -14,17 +14,15 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
-    Access, Admission, Arrivals, Peer, Services,
-    admission::{self, Admitted},
+    Access, Admission, Peer, Services,
+    admission::{Admitted, Kind},
+    arrivals::Rooms,
     calls::Upload,
     deadline, malformed,
     observe::{Call, Observed},
     panic,
     responses::Responses,
 };
-
-/// The largest request with its frame. Services have limits of their own below it.
-const MAX_REQUEST_BYTES: usize = (4 << 20) + 5;
 
 /// The response of a service.
 pub(crate) type Response = ::http::Response<Body>;
@@ -38,7 +36,7 @@ struct Guarded {
     services: Services,
     admission: Admission,
     access: Access,
-    arrivals: Arrivals,
+    arrivals: Rooms,
     responses: Responses,
 }
 
@@ -48,7 +46,7 @@ impl Guard {
             services,
             admission,
             access,
-            arrivals: Arrivals::default(),
+            arrivals: Rooms::default(),
             responses: Responses::default(),
         }))
     }
@@ -71,10 +69,10 @@ impl Guard {
         let handler = panic::caught(deadline::within(limit, answer));
         let response = handler.instrument(call.span()).await;
         if let Some(admitted) = leave {
-            call.admitted(admitted);
-            if let Some(line) = line {
+            if let (Some(line), true) = (line, admitted.is_of_customer()) {
                 call.sending(self.0.responses.begin(line));
             }
+            call.admitted(admitted);
         }
         call.observe(response)
     }
@@ -96,16 +94,20 @@ impl Guarded {
         let (mut parts, body) = request.into_parts();
         let path = parts.uri.path();
         if let Err(status) = self.admission.check(path) {
-            self.responses.make_place(self.admission.places());
+            if let Some(places) = self.admission.places(path) {
+                self.responses.make_place(places);
+            }
             return Err(status);
         }
-        if admission::stays_open(path) {
+        let kind = self.admission.kind(path);
+        if kind == Kind::Open {
             let admitted = self.admission.admit(path)?;
             return Ok((Request::from_parts(parts, body), admitted));
         }
         let upload = parts.extensions.remove::<Upload>();
-        let limit = upload.as_ref().map_or(MAX_REQUEST_BYTES, |upload| upload.limit);
-        let arrived = self.arrivals.whole(body, limit).await;
+        let (arrivals, most) = self.arrivals.of(kind);
+        let limit = upload.as_ref().map_or(most, |upload| upload.limit);
+        let arrived = arrivals.whole(body, limit).await;
         // What did not arrive makes no message.
         let admitted = if arrived.is_ok() { self.admission.admit(path)? } else { Admitted::without_leave() };
         let message = match upload {

@@ -24,7 +24,7 @@ use crate::{
 const GREETING_LIMIT: Duration = Duration::from_secs(5);
 /// How long the preface is (RFC 9113, section 3.4).
 const GREETING_BYTES: usize = 24;
-/// How long a connection must not have sent anything to make place for another one of its address: no call takes that long.
+/// How long a connection must not have sent anything to make place for another one: no call takes that long.
 const IDLE: Duration = Duration::from_secs(12);
 
 /// Passes on as many connections at a time.

@@ -1,8 +1,10 @@
-//! Places for connections: a limited number of them, fairly shared by where connections come from.
+//! Places for connections: a limited number of them, fairly shared by where connections come from (of IPv6 that is a network of 64
+//! bits: what one user has).
 //!
 //! When places run out, a newcomer takes one of the address that has the most: that of its connection which was used longest
-//! ago. If it is of that address itself, only one that was not used for a while makes place. So connections that do nothing keep
-//! nobody out, and one address with very many keeps no other out.
+//! ago. If it is of that address itself, only one that was not used for a while makes place; and if it has none, then that one of all
+//! others' which was not used for longest, unless half the places are the newcomer's. So connections that do nothing keep nobody out,
+//! from however many addresses they come, and one address with very many keeps no other out.
 
 use std::{
     collections::HashMap,
@@ -17,6 +19,8 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
+
+use crate::Address;
 
 /// What uses are counted from.
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -57,7 +61,8 @@ pub(crate) struct Seat {
     line: Arc<Line>,
 }
 
-/// A request that is being handled over a connection, until it is dropped.
+/// A request that is being handled over a connection, until it is dropped. Over gRPC nobody notes them: a connection with a call
+/// under way was used lately, but for calls that stay open, which anybody can make.
 #[derive(Debug)]
 pub(crate) struct Use(Arc<Line>);
 
@@ -69,9 +74,10 @@ impl Places {
 
     /// A place for a connection from this address, if there is one.
     pub(crate) fn enter(&self, address: IpAddr) -> Option<Seat> {
+        let address = Address(address).network();
         let mut taken = self.taken();
         if taken.lines.len() >= self.0.max {
-            let loser = taken.loser(address, now_ms().saturating_sub(millis(self.0.idle)))?;
+            let loser = taken.loser(address, now_ms().checked_sub(millis(self.0.idle)))?;
             taken.remove(loser);
         }
         let line = Arc::new(Line {
@@ -95,15 +101,25 @@ impl Places {
 }
 
 impl Taken {
-    /// Who makes place for a connection from this address, if anybody does. Idle is what was last used before `idle_ms`.
-    fn loser(&self, address: IpAddr, idle_ms: u64) -> Option<u64> {
+    /// Who makes place for a connection from this address, if anybody does. Idle is what was last used before `idle_ms`;
+    /// none: nothing is.
+    fn loser(&self, address: IpAddr, idle_ms: Option<u64>) -> Option<u64> {
         let own = self.by_address.get(&address).copied().unwrap_or_default();
         let (&most, &count) = self.by_address.iter().max_by_key(|(_, count)| **count)?;
-        let from = if own + 1 >= count { address } else { most };
-        let lines = self.lines.iter().filter(|(_, line)| line.address == from);
-        let (number, line) = lines.min_by_key(|(number, line)| (line.is_busy(), line.used_ms(), **number))?;
-        let may_go = from != address || (!line.is_busy() && line.used_ms() <= idle_ms);
-        may_go.then_some(*number)
+        if own + 1 < count {
+            return self.least_used(|line| line.address == most);
+        }
+        let is_idle =
+            |line: &Line| !line.is_busy() && idle_ms.is_some_and(|idle_ms| line.used_ms() <= idle_ms);
+        let of_its_own = self.least_used(|line| line.address == address && is_idle(line));
+        of_its_own.or_else(|| if own * 2 < self.lines.len() { self.least_used(is_idle) } else { None })
+    }
+
+    /// Which of these connections was used longest ago; if possible it is not busy.
+    fn least_used(&self, is_one: impl Fn(&Line) -> bool) -> Option<u64> {
+        let lines = self.lines.iter().filter(|(_, line)| is_one(line));
+        let least = lines.min_by_key(|(number, line)| (line.is_busy(), line.used_ms(), **number));
+        least.map(|(number, _)| *number)
     }
 
     fn remove(&mut self, number: u64) {
@@ -237,6 +253,39 @@ mod tests {
         drop(third.begin());
         let _both = third.begin();
         assert!(places.enter(BIG).is_none(), "both are busy");
+    }
+
+    #[test]
+    fn idle_connections_from_however_many_addresses_keep_nobody_out() {
+        let address = |n: u8| IpAddr::V4(Ipv4Addr::new(127, 0, 0, n));
+        let crowd = |idle| {
+            let places = Places::new(4, idle);
+            let seats: Vec<_> = (0..4).map(|n| places.enter(address(n)).unwrap()).collect();
+            (places, seats)
+        };
+        let (places, seats) = crowd(Duration::ZERO);
+        let _busy = seats[0].begin();
+        let newcomers: Vec<_> = (9..12).map(|n| places.enter(address(n)).unwrap()).collect();
+        assert_eq!(seats.iter().map(is_lost).collect::<Vec<_>>(), [false, true, true, true]);
+        assert!(!newcomers.iter().any(is_lost), "the longest idle go first");
+        // One address gets half of all places so, and no more.
+        let first = places.enter(BIG).unwrap();
+        let _first_use = first.begin();
+        let second = places.enter(BIG).unwrap();
+        let _second_use = second.begin();
+        assert!(places.enter(BIG).is_none());
+        assert_eq!(newcomers.iter().map(is_lost).collect::<Vec<_>>(), [true, true, false]);
+        let (places, _seats) = crowd(LONG);
+        assert!(places.enter(BIG).is_none(), "all are used");
+    }
+
+    #[test]
+    fn who_has_many_addresses_of_ipv6_is_one() {
+        let places = Places::new(2, LONG);
+        let _seats =
+            ["2001:db8::1", "2001:db8::2"].map(|address| places.enter(address.parse().unwrap()).unwrap());
+        assert!(places.enter("2001:db8::3".parse().unwrap()).is_none());
+        assert!(places.enter("2001:db8:1::1".parse().unwrap()).is_some());
     }
 
     #[test]

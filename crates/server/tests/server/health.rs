@@ -47,6 +47,25 @@ async fn a_watched_health_tells_each_change_and_ends_with_the_process() {
 }
 
 #[tokio::test]
+async fn no_name_is_so_long_that_calls_that_stay_open_take_much_memory() {
+    use tonic_reflection::pb::v1;
+
+    let running = start().await;
+    let (channel, long) = (server::channel(&running.url, PATIENCE).unwrap(), "x".repeat(16 << 10));
+    let mut client = HealthClient::new(channel.clone());
+    let refused = client.watch(HealthCheckRequest { service: long.clone() }).await.unwrap_err();
+    assert_eq!(refused.code(), Code::OutOfRange);
+    let ask = v1::ServerReflectionRequest {
+        host: long,
+        message_request: Some(v1::server_reflection_request::MessageRequest::ListServices(String::new())),
+    };
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel);
+    let answers = client.server_reflection_info(futures::stream::iter([ask])).await.unwrap();
+    assert_eq!(answers.into_inner().message().await.unwrap(), None, "it is not read");
+    end(running).await;
+}
+
+#[tokio::test]
 async fn reflection_lists_what_is_served_in_both_versions() {
     use tonic_reflection::pb::{v1, v1alpha};
 
