@@ -45,10 +45,16 @@ impl PaymentProvider {
         fs::rename(&next, &self.file).expect("it can be renamed");
     }
 
-    /// Sends an event of this kind about a booking.
-    pub async fn send(&self, rest: &Rest, kind: &str, booking_id: &str, name: &str) -> Answer {
-        let data = json!({ "booking_id": booking_id, "payment_id": name, "refund_id": name });
-        let event = json!({ "id": format!("evt_{kind}_{name}"), "type": kind, "data": data });
+    /// Sends an event of this kind about a booking, and a payment or its refund. The same again is its repeat.
+    pub async fn send(&self, rest: &Rest, kind: &str, booking_id: &str, payment: &str) -> Answer {
+        let data =
+            json!({ "booking_id": booking_id, "payment_id": payment, "refund_id": format!("re_{payment}") });
+        self.send_as(rest, &format!("evt_{kind}_{payment}"), kind, &data).await
+    }
+
+    /// Sends an event under this name.
+    pub async fn send_as(&self, rest: &Rest, id: &str, kind: &str, data: &Value) -> Answer {
+        let event = json!({ "id": id, "type": kind, "data": data });
         self.send_at(rest, now(), &event.to_string()).await
     }
 

@@ -78,7 +78,9 @@ impl Refused {
         self.into_response()
     }
 
-    fn into_response(self) -> Response {
+    /// The answer where an RPC refused it, which has been counted.
+    #[must_use]
+    pub fn into_response(self) -> Response {
         let mut response = respond(self.http, &self.status, str::to_owned);
         if let Some(allow) = self.allow {
             response.headers_mut().insert(header::ALLOW, allow);

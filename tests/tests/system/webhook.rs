@@ -29,8 +29,8 @@ impl Shop {
         Self { provider, stack, world, rest }
     }
 
-    async fn tell(&self, kind: &str, booking_id: &str, name: &str) -> String {
-        self.provider.send(&self.rest, kind, booking_id, name).await.outcome()
+    async fn tell(&self, kind: &str, booking_id: &str, payment: &str) -> String {
+        self.provider.send(&self.rest, kind, booking_id, payment).await.outcome()
     }
 
     async fn meal(&self, hold_ttl: Duration) -> Product {
@@ -52,35 +52,37 @@ async fn events_in_any_order_and_number_come_to_the_same() -> Outcome {
 
     // In order, each twice.
     let id = shop.world.hold(&[first]).await?.booking_id;
-    for (kind, name, state) in [
-        ("payment.started", "pay_1", "PAYMENT_PENDING"),
-        ("payment.failed", "pay_1", "HELD"),
-        ("payment.started", "pay_1", "PAYMENT_PENDING"),
-        ("payment.succeeded", "pay_1", "CONFIRMED"),
-        ("payment.refunded", "re_1", "REFUNDED"),
-    ] {
-        assert_eq!(shop.tell(kind, &id, name).await, "applied", "{kind}");
+    let data = json!({ "booking_id": id, "payment_id": "pay_1", "refund_id": "re_1" });
+    let events = [
+        ("payment.started", "PAYMENT_PENDING"),
+        ("payment.failed", "HELD"),
+        ("payment.started", "PAYMENT_PENDING"),
+        ("payment.succeeded", "CONFIRMED"),
+        ("payment.refunded", "REFUNDED"),
+    ];
+    for (number, (kind, state)) in events.into_iter().enumerate() {
+        let answer = shop.provider.send_as(&shop.rest, &format!("evt_{number}"), kind, &data).await;
+        assert_eq!(answer.outcome(), "applied", "{kind}");
         assert_eq!(shop.state(&id).await, state, "{kind}");
     }
     let before = shop.world.record(&id).await;
-    for (kind, name) in
-        [("payment.refunded", "re_1"), ("payment.succeeded", "pay_1"), ("payment.failed", "pay_1")]
-    {
-        assert_eq!(shop.tell(kind, &id, name).await, "applied", "{kind}, again");
+    for (number, kind) in [(4, "payment.refunded"), (3, "payment.succeeded"), (1, "payment.failed")] {
+        let again = shop.provider.send_as(&shop.rest, &format!("evt_{number}"), kind, &data).await;
+        assert_eq!(again.outcome(), "applied", "{kind}, again");
     }
     assert_eq!(shop.tell("payment.started", &id, "pay_1").await, "ignored");
     assert_eq!(shop.world.record(&id).await, before);
 
     // The other way round: the refund has to wait for its payment, and what comes late is too late to matter.
     let id = shop.world.hold(&[second]).await?.booking_id;
-    let early = shop.provider.send(&shop.rest, "payment.refunded", &id, "re_2").await;
+    let early = shop.provider.send(&shop.rest, "payment.refunded", &id, "pay_2").await;
     early.refused_because(409, "FAILED_PRECONDITION", "ILLEGAL_TRANSITION");
     assert_eq!(shop.tell("payment.succeeded", &id, "pay_2").await, "applied");
     assert_eq!(shop.state(&id).await, "CONFIRMED");
     assert_eq!(shop.tell("payment.started", &id, "pay_2").await, "ignored");
     assert_eq!(shop.tell("payment.failed", &id, "pay_2").await, "ignored");
     assert_eq!(shop.state(&id).await, "CONFIRMED");
-    assert_eq!(shop.tell("payment.refunded", &id, "re_2").await, "applied");
+    assert_eq!(shop.tell("payment.refunded", &id, "pay_2").await, "applied");
 
     // All at once, many times.
     let id = shop.world.hold(&[third]).await?.booking_id;
@@ -109,7 +111,7 @@ async fn money_that_nobody_can_have_goes_back() -> Outcome {
         assert_eq!(shop.tell("payment.succeeded", &id, "pay_1").await, "refund_due");
     }
     news.await_subjects(&id, &["booking.held", "booking.expired", "payment.refund_due"]).await;
-    assert_eq!(shop.tell("payment.refunded", &id, "re_1").await, "ignored");
+    assert_eq!(shop.tell("payment.refunded", &id, "pay_1").await, "ignored");
 
     // A booking that is not there, and never will be.
     let nobodys = fresh_id();
@@ -126,6 +128,68 @@ async fn money_that_nobody_can_have_goes_back() -> Outcome {
     early.refused_because(409, "FAILED_PRECONDITION", "ILLEGAL_TRANSITION");
     shop.world.cancel(&draft).await?;
     assert_eq!(shop.tell("payment.succeeded", &draft, "pay_3").await, "refund_due");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refund_of_another_payment_leaves_the_booking_to_who_paid_for_it() -> Outcome {
+    let shop = Shop::open().await;
+    let meal = shop.meal(MINUTE).await;
+    let id = shop.world.hold(&[units(&meal, 1)]).await?.booking_id;
+    assert_eq!(shop.tell("payment.succeeded", &id, "pay_1").await, "applied");
+    assert_eq!(shop.tell("payment.succeeded", &id, "pay_2").await, "refund_due");
+    let before = shop.world.record(&id).await;
+    for _ in 0..2 {
+        assert_eq!(shop.tell("payment.refunded", &id, "pay_2").await, "ignored");
+    }
+    assert_eq!(shop.world.record(&id).await, before);
+    assert_eq!(shop.state(&id).await, "CONFIRMED");
+    shop.world.await_stock(&meal, Stock::new(10, 0, 1)).await;
+
+    let nameless = json!({ "booking_id": id, "refund_id": "re_3" });
+    let nameless = shop.provider.send_as(&shop.rest, "evt_3", "payment.refunded", &nameless).await;
+    nameless.refused(400, "INVALID_ARGUMENT");
+    assert_eq!(shop.tell("payment.refunded", &id, "pay_1").await, "applied");
+    assert_eq!(shop.state(&id).await, "REFUNDED");
+    assert_eq!(shop.tell("payment.refunded", &id, "pay_2").await, "ignored");
+    shop.world.await_stock(&meal, Stock::new(10, 0, 0)).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_under_a_name_that_was_used_before_is_not_dropped() -> Outcome {
+    let shop = Shop::open().await;
+    let news = News::listen(&shop.stack).await;
+    let meal = shop.meal(MINUTE).await;
+
+    // A payment that others reported as failed.
+    let id = shop.world.hold(&[units(&meal, 1)]).await?.booking_id;
+    let payment = fresh_id();
+    shop.world.start_payment(&id).await?;
+    shop.world.complete(&id, &payment, false).await?;
+    for _ in 0..2 {
+        assert_eq!(shop.tell("payment.succeeded", &id, &payment).await, "applied");
+        assert_eq!(shop.state(&id).await, "CONFIRMED");
+    }
+    assert_eq!(shop.tell("payment.refunded", &id, &payment).await, "applied");
+    assert_eq!(shop.state(&id).await, "REFUNDED");
+
+    // One that was recorded for another booking, and then for one that is gone.
+    let gone = shop.world.hold(&[units(&meal, 1)]).await?.booking_id;
+    shop.world.cancel(&gone).await?;
+    for _ in 0..2 {
+        assert_eq!(shop.tell("payment.succeeded", &gone, &payment).await, "refund_due");
+    }
+    news.await_subjects(&gone, &["booking.held", "booking.cancelled", "payment.refund_due"]).await;
+
+    // Money for no booking is told from what is not to be settled.
+    for data in [json!({ "payment_id": "pay_1" }), json!({ "payment_id": "pay_1", "booking_id": "order-7" })]
+    {
+        let nobodys = shop.provider.send_as(&shop.rest, "evt_1", "payment.succeeded", &data).await;
+        assert_eq!(nobodys.outcome(), "unclaimed");
+    }
+    let other = shop.provider.send_as(&shop.rest, "evt_2", "customer.created", &json!(null)).await;
+    assert_eq!(other.outcome(), "ignored");
     Ok(())
 }
 

@@ -7,7 +7,8 @@ use super::{MAX_BODY_BYTES, outcome::Outcome, provider};
 /// The operation at its path.
 pub(super) fn path() -> Value {
     let error = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
-    let settled = [Outcome::Applied, Outcome::RefundDue, Outcome::Ignored].map(Outcome::as_str);
+    let settled =
+        [Outcome::Applied, Outcome::RefundDue, Outcome::Ignored, Outcome::Unclaimed].map(Outcome::as_str);
     let unsigned = json!({
         "description": "There is no signature that is good, or it is older than 5 minutes. Nothing was done.",
         "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },
@@ -35,7 +36,7 @@ pub(super) fn path() -> Value {
                 "properties": {
                     "id": { "type": "string", "description": "The event: the same in every repeat." },
                     "type": { "type": "string", "description": "What happened: `payment.started`, `payment.succeeded`, `payment.failed`, `payment.refunded`. Others are ignored." },
-                    "data": { "type": "object", "description": "What it is about: `booking_id`, and `payment_id` or `refund_id`." },
+                    "data": { "type": "object", "description": "What it is about: `booking_id`, `payment_id`, and the `refund_id` of a refund." },
                 },
             },
             "example": {

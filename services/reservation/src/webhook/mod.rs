@@ -9,11 +9,11 @@ mod outcome;
 mod provider;
 mod signature;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     extract::{Request, State},
     response::Response,
     routing::post,
@@ -22,7 +22,8 @@ use http::{HeaderValue, Method, StatusCode, header};
 use rest::Refused;
 use serde_json::json;
 use server::{Arrivals, Calls, Crowded, Late};
-use tonic::Code;
+use tokio::time::timeout;
+use tonic::{Code, Status};
 
 use crate::metrics;
 use outcome::{Outcome, Provider};
@@ -34,6 +35,8 @@ const PATH: &str = "/v1/payments/webhook";
 const MAX_BODY_BYTES: usize = 64 << 10;
 /// Events that are awaited at a time, and what they have sent so far.
 const ARRIVALS: (usize, usize) = (64, 2 << 20);
+/// In which one has to arrive.
+const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The webhook.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -79,13 +82,25 @@ struct Webhook {
     provider: Provider,
 }
 
+/// Why an event is not settled.
+enum Unsettled {
+    /// It came to no call.
+    Refused(Outcome, Refused),
+    /// A call refused it, and was counted.
+    ByCall(Status),
+}
+
 async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
     match webhook.handle(request).await {
         Ok(outcome) => {
             metrics::webhook(outcome.as_str());
             answer(outcome)
         }
-        Err((outcome, refused)) => {
+        Err(Unsettled::ByCall(status)) => {
+            metrics::webhook(Outcome::Later.as_str());
+            Refused::from(status).into_response()
+        }
+        Err(Unsettled::Refused(outcome, refused)) => {
             metrics::webhook(outcome.as_str());
             let mut response = refused.answer();
             // What was not read of it ends the connection.
@@ -101,33 +116,49 @@ async fn only_post() -> Response {
 
 impl Webhook {
     /// What came of an event; or why it was not taken, and what the provider is to hear.
-    async fn handle(&self, request: Request) -> Result<Outcome, (Outcome, Refused)> {
+    async fn handle(&self, request: Request) -> Result<Outcome, Unsettled> {
         if request.extensions().get::<Crowded>().is_some() {
-            return Err((Outcome::Later, api::overloaded().into()));
+            return Err(Unsettled::Refused(Outcome::Later, api::overloaded().into()));
         }
         let (parts, body) = request.into_parts();
         let signature = parts.headers.get(provider::SIGNATURE).and_then(|value| value.to_str().ok());
-        let Some(signature) = signature else { return Err(unsigned()) };
-        let body = self.arrivals.whole(body, MAX_BODY_BYTES).await;
-        let body = body.map_err(|late| match late {
-            Late::TooLarge(_) => (Outcome::Malformed, late.into()),
-            Late::Silent | Late::PutOut | Late::BrokeOff => (Outcome::Later, late.into()),
-        })?;
+        // Before the body takes a place.
+        let signature = signature.filter(|text| signature::is_of_now(text)).ok_or_else(unsigned)?;
+        let body = self.arrive(body).await?;
         if !self.secrets.verify(signature, &body).await {
             return Err(unsigned());
         }
         let event = provider::read(&body).map_err(|error| {
             tracing::error!(%error, "an event of the payment provider that cannot be read");
             let message = format!("the event cannot be read: {error}");
-            (Outcome::Malformed, Refused::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message))
+            let refused = Refused::new(StatusCode::BAD_REQUEST, Code::InvalidArgument, message);
+            Unsettled::Refused(Outcome::Malformed, refused)
         })?;
-        self.provider.tell(event).await.map_err(|status| (Outcome::Later, status.into()))
+        self.provider.tell(event).await.map_err(Unsettled::ByCall)
+    }
+
+    /// The whole of an event.
+    async fn arrive(&self, body: Body) -> Result<Bytes, Unsettled> {
+        let Ok(body) = timeout(ARRIVAL_TIMEOUT, self.arrivals.whole(body, MAX_BODY_BYTES)).await else {
+            let message = format!("the event did not come within {} s", ARRIVAL_TIMEOUT.as_secs());
+            let refused = Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message);
+            return Err(Unsettled::Refused(Outcome::Later, refused));
+        };
+        body.map_err(|late| {
+            let outcome = match late {
+                // Whether its signature is good cannot be told.
+                Late::TooLarge(_) => Outcome::Unsigned,
+                Late::Silent | Late::PutOut | Late::BrokeOff => Outcome::Later,
+            };
+            Unsettled::Refused(outcome, late.into())
+        })
     }
 }
 
-fn unsigned() -> (Outcome, Refused) {
+fn unsigned() -> Unsettled {
     let message = "the signature is not that of a secret that is known, or is older than 5 minutes";
-    (Outcome::Unsigned, Refused::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message))
+    let refused = Refused::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message);
+    Unsettled::Refused(Outcome::Unsigned, refused)
 }
 
 fn answer(outcome: Outcome) -> Response {

@@ -7,8 +7,8 @@ use auth::Role;
 use proto::{
     catalog::HoldKey,
     reservation::{
-        CompletePaymentRequest, PayBookingRequest, RefundBookingRequest, ResolveHoldsRequest,
-        StartPaymentRequest, booking_service_client::BookingServiceClient,
+        BookingState, CompletePaymentRequest, GetBookingRequest, PayBookingRequest, RefundBookingRequest,
+        ResolveHoldsRequest, StartPaymentRequest, booking_service_client::BookingServiceClient,
         settlement_service_client::SettlementServiceClient,
     },
 };
@@ -16,8 +16,8 @@ use server::{Caller, Calls};
 use tonic::{Code, Request, Status};
 use uuid::Uuid;
 
-use super::provider::{Event, What};
-use crate::domain::{booking::StateName, ids::Attempt};
+use super::provider::{Event, Named, What};
+use crate::domain::ids::Attempt;
 
 /// What came of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,23 +28,33 @@ pub(super) enum Outcome {
     RefundDue,
     /// There was nothing to do.
     Ignored,
+    /// Money was taken, and nobody can say for which booking.
+    Unclaimed,
     /// Not settled: to be sent again.
     Later,
-    /// No signature that is good.
+    /// No signature that is good, or too large for one to be looked for.
     Unsigned,
     /// It cannot be read.
     Malformed,
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Applied, Self::RefundDue, Self::Ignored, Self::Later, Self::Unsigned, Self::Malformed];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Applied,
+        Self::RefundDue,
+        Self::Ignored,
+        Self::Unclaimed,
+        Self::Later,
+        Self::Unsigned,
+        Self::Malformed,
+    ];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::RefundDue => "refund_due",
             Self::Ignored => "ignored",
+            Self::Unclaimed => "unclaimed",
             Self::Later => "later",
             Self::Unsigned => "unsigned",
             Self::Malformed => "malformed",
@@ -74,46 +84,83 @@ impl Provider {
 
     /// Does what an event says.
     pub(super) async fn tell(&self, event: Event) -> Result<Outcome, Status> {
-        let Event { id, booking_id: Some(booking_id), what } = event else { return Ok(Outcome::Ignored) };
-        if what == What::Other {
-            return Ok(Outcome::Ignored);
-        }
-        match self.call(&id, booking_id, &what).await {
-            Err(status) if is_unknown(&status) && matches!(what, What::Succeeded(_)) => {
-                tracing::error!(%booking_id, "money was taken for a booking that is not there: it is to go back");
-                self.bury(&id, booking_id).await?;
-                outcome(&what, booking_id, self.call(&id, booking_id, &what).await)
+        let Event { id, booking_id, what } = event;
+        let Some(booking_id) = booking_id else { return Ok(nobodys(&id, &what)) };
+        let mut bookings = self.bookings.clone();
+        let named = booking_id.to_string();
+        match &what {
+            What::Started => {
+                let request = request(&id, StartPaymentRequest { booking_id: named });
+                settled(booking_id, bookings.start_payment(request).await.map(drop))
             }
-            done => outcome(&what, booking_id, done),
+            What::Failed(attempt) => {
+                let payment_id = attempt.id.to_string();
+                let failed = CompletePaymentRequest { booking_id: named, payment_id, success: false };
+                settled(booking_id, bookings.complete_payment(request(&id, failed)).await.map(drop))
+            }
+            What::Succeeded(payment) => {
+                let done = self.succeeded(&id, booking_id, payment).await;
+                let outcome = label(&done);
+                tracing::info!(%booking_id, payment_id = %payment.id, provider.payment = payment.name, provider.event = id, outcome, "the provider took money");
+                done
+            }
+            What::Refunded { refund, payment } => {
+                let done = self.refunded(&id, booking_id, refund, payment).await;
+                let outcome = label(&done);
+                tracing::info!(%booking_id, payment_id = %payment.id, refund_id = %refund.id, provider.payment = payment.name, provider.refund = refund.name, provider.event = id, outcome, "the provider paid back");
+                done
+            }
+            What::Other => Ok(Outcome::Ignored),
         }
     }
 
-    async fn call(&self, id: &str, booking_id: Uuid, what: &What) -> Result<(), Status> {
-        let mut bookings = self.bookings.clone();
-        let booking_id = booking_id.to_string();
-        match what {
-            What::Started => {
-                let request = request(id, StartPaymentRequest { booking_id });
-                bookings.start_payment(request).await.map(drop)
-            }
-            // Both steps in one: the event that it started may come later, or never.
-            What::Succeeded(payment_id) => {
-                let payment_id = payment_id.to_string();
-                let request = request(id, PayBookingRequest { booking_id, payment_id, success: true });
-                bookings.pay_booking(request).await.map(drop)
-            }
-            What::Failed(payment_id) => {
-                let payment_id = payment_id.to_string();
-                let failed = CompletePaymentRequest { booking_id, payment_id, success: false };
-                bookings.complete_payment(request(id, failed)).await.map(drop)
-            }
-            What::Refunded(refund_id) => {
-                let refund_id = refund_id.to_string();
-                let request = request(id, RefundBookingRequest { booking_id, refund_id });
-                bookings.refund_booking(request).await.map(drop)
-            }
-            What::Other => Ok(()),
+    /// Money was taken: it is recorded, whatever stands in its way.
+    async fn succeeded(&self, id: &str, booking_id: Uuid, payment: &Named) -> Result<Outcome, Status> {
+        let mut done = self.pay(id, booking_id, payment.id).await;
+        if is(&done, "BOOKING_NOT_FOUND") {
+            tracing::error!(%booking_id, "money was taken for a booking that is not there: it is to go back");
+            self.bury(id, booking_id).await?;
+            done = self.pay(id, booking_id, payment.id).await;
         }
+        if is(&done, "ID_REUSED") {
+            let again = payment.again(booking_id);
+            tracing::error!(%booking_id, payment_id = %payment.id, %again, "a payment that is another booking's, or ended otherwise: recorded again");
+            done = self.pay(id, booking_id, again).await;
+        }
+        taken(done)
+    }
+
+    /// Both steps in one: the event that it started may come later, or never.
+    async fn pay(&self, id: &str, booking_id: Uuid, payment_id: Uuid) -> Result<(), Status> {
+        let (booking_id, payment_id) = (booking_id.to_string(), payment_id.to_string());
+        let request = request(id, PayBookingRequest { booking_id, payment_id, success: true });
+        self.bookings.clone().pay_booking(request).await.map(drop)
+    }
+
+    /// Refunds a booking by the refund of its payment. That of another payment is what was due, and none of the booking's.
+    async fn refunded(
+        &self,
+        id: &str,
+        booking_id: Uuid,
+        refund: &Named,
+        payment: &Named,
+    ) -> Result<Outcome, Status> {
+        let mut bookings = self.bookings.clone();
+        let named = booking_id.to_string();
+        let found = bookings.get_booking(request(id, GetBookingRequest { booking_id: named.clone() })).await;
+        let booking = match found {
+            Ok(found) => found.into_inner().booking.unwrap_or_default(),
+            Err(status) => return settled(booking_id, Err(status)),
+        };
+        // The payment of a booking never changes: what is read here holds for the call below.
+        if booking.payment_id.is_empty() {
+            return unpaid(booking_id, booking.state());
+        }
+        if ![payment.id, payment.again(booking_id)].map(|id| id.to_string()).contains(&booking.payment_id) {
+            return Ok(Outcome::Ignored);
+        }
+        let refund = RefundBookingRequest { booking_id: named, refund_id: refund.id.to_string() };
+        settled(booking_id, bookings.refund_booking(request(id, refund)).await.map(drop))
     }
 
     /// Makes a booking that is not there an expired one, as the sweep does: money for it is recorded, and goes back.
@@ -133,32 +180,49 @@ fn request<T>(id: &str, message: T) -> Request<T> {
     request
 }
 
-fn is_unknown(status: &Status) -> bool {
-    api::reason_of(status) == "BOOKING_NOT_FOUND"
+fn is(done: &Result<(), Status>, reason: &str) -> bool {
+    done.as_ref().is_err_and(|status| api::reason_of(status) == reason)
 }
 
-/// What a call came to. Everything that no repeat could change is settled.
-fn outcome(what: &What, booking_id: Uuid, done: Result<(), Status>) -> Result<Outcome, Status> {
+fn label(done: &Result<Outcome, Status>) -> &'static str {
+    done.as_ref().map_or(Outcome::Later, |outcome| *outcome).as_str()
+}
+
+/// What comes of an event that names no booking.
+fn nobodys(id: &str, what: &What) -> Outcome {
+    let What::Succeeded(payment) = what else { return Outcome::Ignored };
+    tracing::error!(payment_id = %payment.id, provider.payment = payment.name, provider.event = id, "money was taken for no booking that can be read");
+    Outcome::Unclaimed
+}
+
+/// What came of money that was taken: recorded, or to be told again.
+fn taken(done: Result<(), Status>) -> Result<Outcome, Status> {
     let Err(status) = done else { return Ok(Outcome::Applied) };
-    let took_money = matches!(what, What::Succeeded(_));
     match &*api::reason_of(&status) {
-        "HOLD_EXPIRED" | "BOOKING_CANCELLED" | "ALREADY_PAID" if took_money => Ok(Outcome::RefundDue),
-        "ILLEGAL_TRANSITION" => {
-            let metadata = api::metadata_of(&status);
-            let from = metadata.get("from").map(String::as_str).unwrap_or_default();
-            // Money for a draft, and a refund before its payment: the other event, or the draft's end, is still to come.
-            let is_open = [StateName::Initiated, StateName::Held, StateName::PaymentPending]
-                .iter()
-                .any(|state| state.as_str() == from);
-            let waits = is_open && (took_money || matches!(what, What::Refunded(_)));
-            if waits { Err(status) } else { Ok(Outcome::Ignored) }
-        }
+        "HOLD_EXPIRED" | "BOOKING_CANCELLED" | "ALREADY_PAID" => Ok(Outcome::RefundDue),
+        _ => Err(status),
+    }
+}
+
+/// What comes of a refund of a booking without a payment: it waits for the payment, or for the booking's end.
+fn unpaid(booking_id: Uuid, state: BookingState) -> Result<Outcome, Status> {
+    if matches!(state, BookingState::Expired | BookingState::Cancelled) {
+        return Ok(Outcome::Ignored);
+    }
+    let metadata = [("booking_id", booking_id.to_string())];
+    let message = "the booking is not paid for";
+    Err(api::refusal(Code::FailedPrecondition, "ILLEGAL_TRANSITION", message, metadata))
+}
+
+/// What came of a call that takes no money. Everything that no repeat could change is settled.
+fn settled(booking_id: Uuid, done: Result<(), Status>) -> Result<Outcome, Status> {
+    let Err(status) = done else { return Ok(Outcome::Applied) };
+    match &*api::reason_of(&status) {
+        "ILLEGAL_TRANSITION" | "BOOKING_NOT_FOUND" => Ok(Outcome::Ignored),
         "ID_REUSED" => {
-            tracing::error!(%booking_id, ?what, "the provider named a payment or refund that is another booking's, or ended otherwise");
+            tracing::error!(%booking_id, %status, "the provider named a payment or refund that is another booking's, or ended otherwise");
             Ok(Outcome::Ignored)
         }
-        "BOOKING_NOT_FOUND" => Ok(Outcome::Ignored),
-        _ if status.code() == Code::NotFound => Ok(Outcome::Ignored),
         _ => Err(status),
     }
 }
@@ -167,43 +231,51 @@ fn outcome(what: &What, booking_id: Uuid, done: Result<(), Status>) -> Result<Ou
 mod tests {
     use super::*;
 
-    const PAID: What = What::Succeeded(Uuid::nil());
-    const REFUNDED: What = What::Refunded(Uuid::nil());
-    const FAILED: What = What::Failed(Uuid::nil());
-
-    fn of(what: &What, code: Code, reason: &str, from: &str) -> Option<Outcome> {
-        let status = api::refusal(code, reason, "no", [("from", from.to_owned())]);
-        outcome(what, Uuid::nil(), Err(status)).ok()
+    fn refusal(code: Code, reason: &str) -> Result<(), Status> {
+        Err(api::refusal(code, reason, "no", []))
     }
 
     #[test]
     fn money_that_came_too_late_is_settled_and_goes_back() {
         for reason in ["HOLD_EXPIRED", "BOOKING_CANCELLED", "ALREADY_PAID"] {
-            assert_eq!(of(&PAID, Code::FailedPrecondition, reason, ""), Some(Outcome::RefundDue));
+            assert_eq!(taken(refusal(Code::FailedPrecondition, reason)).ok(), Some(Outcome::RefundDue));
         }
+        assert_eq!(taken(Ok(())).ok(), Some(Outcome::Applied));
     }
 
     #[test]
-    fn what_the_next_event_or_the_deadline_settles_is_to_be_sent_again() {
-        let illegal = |what, from| of(what, Code::FailedPrecondition, "ILLEGAL_TRANSITION", from);
-        for from in ["INITIATED", "HELD", "PAYMENT_PENDING"] {
-            assert_eq!(illegal(&REFUNDED, from), None, "{from}");
+    fn money_that_is_not_recorded_is_never_settled() {
+        for (code, reason) in [
+            (Code::FailedPrecondition, "ILLEGAL_TRANSITION"),
+            (Code::AlreadyExists, "ID_REUSED"),
+            (Code::NotFound, "BOOKING_NOT_FOUND"),
+            (Code::NotFound, "SOMETHING_ELSE"),
+        ] {
+            assert!(taken(refusal(code, reason)).is_err(), "{reason}");
         }
-        assert_eq!(illegal(&PAID, "INITIATED"), None);
-        for from in ["EXPIRED", "CANCELLED", "REFUNDED"] {
-            assert_eq!(illegal(&REFUNDED, from), Some(Outcome::Ignored), "{from}");
-        }
-        assert_eq!(illegal(&FAILED, "HELD"), Some(Outcome::Ignored));
-        assert_eq!(illegal(&What::Started, "CONFIRMED"), Some(Outcome::Ignored));
-    }
-
-    #[test]
-    fn what_passes_is_to_be_sent_again_and_what_is_not_ours_is_not() {
-        assert_eq!(outcome(&PAID, Uuid::nil(), Ok(())).ok(), Some(Outcome::Applied));
         for passing in [api::unavailable(), api::overloaded(), api::internal()] {
-            assert!(outcome(&PAID, Uuid::nil(), Err(passing)).is_err());
+            assert!(taken(Err(passing)).is_err());
         }
-        assert_eq!(of(&REFUNDED, Code::NotFound, "BOOKING_NOT_FOUND", ""), Some(Outcome::Ignored));
-        assert_eq!(of(&PAID, Code::AlreadyExists, "ID_REUSED", ""), Some(Outcome::Ignored));
+    }
+
+    #[test]
+    fn a_refund_waits_for_its_payment_while_there_can_be_one() {
+        for state in [BookingState::Initiated, BookingState::Held, BookingState::PaymentPending] {
+            assert!(unpaid(Uuid::nil(), state).is_err(), "{state:?}");
+        }
+        for state in [BookingState::Expired, BookingState::Cancelled] {
+            assert_eq!(unpaid(Uuid::nil(), state).ok(), Some(Outcome::Ignored), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_repeat_could_change_is_settled_and_what_passes_is_not() {
+        let of = |code, reason| settled(Uuid::nil(), refusal(code, reason)).ok();
+        assert_eq!(of(Code::FailedPrecondition, "ILLEGAL_TRANSITION"), Some(Outcome::Ignored));
+        assert_eq!(of(Code::NotFound, "BOOKING_NOT_FOUND"), Some(Outcome::Ignored));
+        assert_eq!(of(Code::AlreadyExists, "ID_REUSED"), Some(Outcome::Ignored));
+        for passing in [api::unavailable(), api::overloaded(), api::internal()] {
+            assert!(settled(Uuid::nil(), Err(passing)).is_err());
+        }
     }
 }

@@ -4,6 +4,7 @@
 
 use api::field;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
@@ -28,32 +29,58 @@ pub(super) enum What {
     /// The customer is paying.
     Started,
     /// Money was taken, by this payment.
-    Succeeded(Uuid),
+    Succeeded(Named),
     /// An attempt took none; it is a payment of its own.
-    Failed(Uuid),
-    /// All of it went back, by this refund.
-    Refunded(Uuid),
+    Failed(Named),
+    /// All of a payment's money went back.
+    Refunded {
+        /// By this refund.
+        refund: Named,
+        /// Of this payment.
+        payment: Named,
+    },
     /// Nothing that changes a booking.
     Other,
 }
 
-/// An event as it is sent.
+/// A payment or a refund.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Ours: the provider's if that is a UUID, else one that is made of it (UUIDv8).
+    pub(super) id: Uuid,
+    /// The provider's.
+    pub(super) name: String,
+}
+
+impl Named {
+    fn of(what: &'static str, name: Option<&str>) -> Result<Self, Unreadable> {
+        let name = name.filter(|name| !name.is_empty()).ok_or(Unreadable::Missing(what))?;
+        Ok(Self { id: own_id(what, name), name: name.to_owned() })
+    }
+
+    /// Another id of it for this booking: for money whose own id stands for something else.
+    pub(super) fn again(&self, booking_id: Uuid) -> Uuid {
+        own_id("again", &format!("{}:{booking_id}", self.id))
+    }
+}
+
+/// An event as it is sent. Other kinds have data of other kinds.
 #[derive(Deserialize)]
 struct Sent {
     id: String,
     r#type: String,
     #[serde(default)]
-    data: Data,
+    data: Value,
 }
 
 #[derive(Default, Deserialize)]
 struct Data {
-    #[serde(default, rename = "booking_id")]
-    booking: String,
-    #[serde(default, rename = "payment_id")]
-    payment: String,
-    #[serde(default, rename = "refund_id")]
-    refund: String,
+    #[serde(rename = "booking_id")]
+    booking: Option<String>,
+    #[serde(rename = "payment_id")]
+    payment: Option<String>,
+    #[serde(rename = "refund_id")]
+    refund: Option<String>,
 }
 
 /// Why an event cannot be read.
@@ -70,18 +97,23 @@ pub(super) enum Unreadable {
 /// Reads an event.
 pub(super) fn read(body: &[u8]) -> Result<Event, Unreadable> {
     let Sent { id, r#type: kind, data } = serde_json::from_slice(body)?;
-    let name = |what: &'static str, id: &str| {
-        if id.is_empty() { Err(Unreadable::Missing(what)) } else { Ok(own_id(what, id)) }
-    };
+    let is_ours = ["payment.started", "payment.succeeded", "payment.failed", "payment.refunded"]
+        .contains(&kind.as_str());
+    if !is_ours {
+        return Ok(Event { id, booking_id: None, what: What::Other });
+    }
+    let data = serde_json::from_value::<Option<Data>>(data)?.unwrap_or_default();
+    let payment = || Named::of("payment_id", data.payment.as_deref());
     let what = match kind.as_str() {
-        "payment.started" => What::Started,
-        "payment.succeeded" => What::Succeeded(name("payment_id", &data.payment)?),
+        "payment.succeeded" => What::Succeeded(payment()?),
         // The provider tries a payment again under the same name: each failure is named by its event.
-        "payment.failed" => What::Failed(name("id", &id)?),
-        "payment.refunded" => What::Refunded(name("refund_id", &data.refund)?),
-        _ => What::Other,
+        "payment.failed" => What::Failed(Named::of("id", Some(&id))?),
+        "payment.refunded" => {
+            What::Refunded { refund: Named::of("refund_id", data.refund.as_deref())?, payment: payment()? }
+        }
+        _ => What::Started,
     };
-    let booking_id = field::uuid("booking_id", &data.booking).ok();
+    let booking_id = data.booking.and_then(|booking| field::uuid("booking_id", &booking).ok());
     Ok(Event { id, booking_id, what })
 }
 
@@ -112,11 +144,24 @@ mod tests {
         let what = |kind| {
             event(kind, &data).map(|event| (event.booking_id.unwrap().to_string(), event.what)).unwrap()
         };
+        let named = |what, name| Named::of(what, Some(name)).unwrap();
+        let payment = named("payment_id", "pay_1");
         assert_eq!(what("payment.started"), (BOOKING.to_owned(), What::Started));
-        assert_eq!(what("payment.succeeded").1, What::Succeeded(own_id("payment_id", "pay_1")));
-        assert_eq!(what("payment.failed").1, What::Failed(own_id("id", "evt_1")));
-        assert_eq!(what("payment.refunded").1, What::Refunded(own_id("refund_id", "re_1")));
-        assert_eq!(what("customer.created").1, What::Other);
+        assert_eq!(what("payment.succeeded").1, What::Succeeded(payment.clone()));
+        assert_eq!(what("payment.failed").1, What::Failed(named("id", "evt_1")));
+        let refunded = What::Refunded { refund: named("refund_id", "re_1"), payment };
+        assert_eq!(what("payment.refunded").1, refunded);
+    }
+
+    #[test]
+    fn other_kinds_may_carry_what_they_like() {
+        for data in ["null", "7", "[]", r#"{"booking_id": 7, "payment_id": null}"#] {
+            let sent =
+                |kind| read(format!(r#"{{"id": "evt_1", "type": "{kind}", "data": {data}}}"#).as_bytes());
+            assert_eq!(sent("customer.created").unwrap().what, What::Other, "{data}");
+        }
+        assert_eq!(event("payment.started", r#""booking_id": null"#).unwrap().booking_id, None);
+        assert!(read(br#"{"id": "evt_1", "type": "payment.started", "data": null}"#).is_ok());
     }
 
     #[test]
@@ -131,6 +176,8 @@ mod tests {
         assert!(read(b"{").is_err() && read(b"{}").is_err() && read(b"[]").is_err());
         let error = event("payment.succeeded", "").unwrap_err();
         assert_eq!(error.to_string(), "payment_id is missing");
+        let error = event("payment.refunded", r#""refund_id": "re_1""#).unwrap_err();
+        assert_eq!(error.to_string(), "payment_id is missing");
     }
 
     #[test]
@@ -141,5 +188,7 @@ mod tests {
         assert_ne!(made, own_id("payment_id", "pay_2"));
         assert_ne!(made, own_id("refund_id", "pay_1"));
         assert_eq!(made.get_version_num(), 8);
+        // As docs/payments.md has it.
+        assert_eq!(made.to_string(), "e4784ffd-f26a-86c8-a31b-32711c90f0cf");
     }
 }

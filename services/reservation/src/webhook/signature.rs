@@ -46,8 +46,7 @@ impl Secrets {
 
     /// Whether the signature is good, and of now.
     pub(super) async fn verify(&self, signature: &str, body: &[u8]) -> bool {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        is_good(&self.now().await, signature, body, now)
+        is_good(&self.now().await, signature, body, since_1970())
     }
 
     /// The secrets as the file has them, or had them while it made sense.
@@ -86,14 +85,26 @@ fn load(file: &Path) -> anyhow::Result<Arc<[SecretString]>> {
     Ok(secrets.into())
 }
 
+/// Whether it can be good at all, whatever the body: it is a signature, and of now.
+pub(super) fn is_of_now(signature: &str) -> bool {
+    of_now(signature, since_1970()).is_some()
+}
+
+fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The time and the signatures, if it is about `now`.
+fn of_now(header: &str, now: Duration) -> Option<(&str, Vec<[u8; 32]>)> {
+    let (time, signatures) = parse(header)?;
+    let seconds = time.parse().ok()?;
+    (Duration::from_secs(seconds).abs_diff(now) <= TOLERANCE).then_some((time, signatures))
+}
+
 /// Whether one of the signatures in `header` is that of one of the secrets, and its time is about `now` (since 1970). How long
 /// that takes tells nothing of how near a bad one is.
 fn is_good(secrets: &[SecretString], header: &str, body: &[u8], now: Duration) -> bool {
-    let Some((time, signatures)) = parse(header) else { return false };
-    let Ok(seconds) = time.parse::<u64>() else { return false };
-    if Duration::from_secs(seconds).abs_diff(now) > TOLERANCE {
-        return false;
-    }
+    let Some((time, signatures)) = of_now(header, now) else { return false };
     secrets.iter().any(|secret| {
         let Ok(mac) = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()) else { return false };
         let mac = mac.chain_update(time).chain_update(".").chain_update(body);
