@@ -125,7 +125,8 @@ impl Authority {
         }
         match self.judge(&trusted, digest, &parts, now) {
             Err(Refusal::UnknownKey | Refusal::NoKeys) => {
-                self.look_again(&trusted).await;
+                // Apart: a call that fetches nothing is not to have room for it.
+                Box::pin(self.look_again(&trusted)).await;
                 self.judge(&self.trusted(), digest, &parts, now)
             }
             judged => judged,

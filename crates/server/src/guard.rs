@@ -52,13 +52,16 @@ impl Guard {
     }
 
     /// Answers a call, or refuses it.
-    pub(crate) async fn answer(&self, request: Request<Body>) -> Observed {
+    pub(crate) async fn answer(&self, mut request: Request<Body>) -> Observed {
         let mut call = Call::begin(request.uri().path(), request.headers());
         let limit = deadline::limit(request.headers());
         let line = request.extensions().get::<Peer>().and_then(|peer| peer.line.clone());
         let mut leave = None;
         let answer = async {
-            match self.0.let_in(request).await {
+            if let Err(status) = self.0.ask(&mut request).await {
+                return status.into_http();
+            }
+            match self.0.receive(request).await {
                 Ok((request, admitted)) => {
                     leave = Some(admitted);
                     malformed::blame_caller(self.0.services.call(request).await)
@@ -79,13 +82,12 @@ impl Guard {
 }
 
 impl Guarded {
-    /// Asks who calls, and how often they do, before anything of the request is read; then reads it.
-    async fn let_in(&self, mut request: Request<Body>) -> Result<(Request<Body>, Admitted), Status> {
-        let known = self.access.admit(&mut request).await;
+    /// Asks who calls, and how often they do, before anything of the request is read.
+    async fn ask(&self, request: &mut Request<Body>) -> Result<(), Status> {
+        let known = self.access.admit(request).await;
         // Who is refused all the time is refused by the rate of their address.
-        self.admission.check_rate(&request)?;
-        known?;
-        self.receive(request).await
+        self.admission.check_rate(request)?;
+        known
     }
 
     /// Reads all of a request, and lets its call in: who sends slowly takes no place meanwhile. Where there is none at its
