@@ -40,7 +40,7 @@ impl<S> Reader<S> {
         Self { stream, patience: LIMIT, taken: 0, waiting: None }
     }
 
-    /// Passes on how much a write took, unless the other side has been waited for too long.
+    /// Passes on how much a write took (of a flush: nothing; over TLS it is a flush that waits), unless the other side has been waited for too long.
     fn limit(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let Poll::Ready(written) = written else {
             let patience = self.patience;
@@ -94,20 +94,30 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Reader<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.limit(cx, flushed.map_ok(|()| 0)).map_ok(drop)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.limit(cx, ended.map_ok(|()| 0)).map_ok(drop)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{env, fs, process, sync::Arc};
+
+    use rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject as _},
+    };
+    use stack::Pki;
     use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _, duplex},
+        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
         time::sleep,
     };
+    use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
     use super::*;
 
@@ -145,5 +155,42 @@ mod tests {
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() <= LIMIT + Duration::from_secs(1));
         dripping.await.unwrap();
+    }
+
+    /// Both ends of a secured connection with room for so many bytes on the way.
+    async fn secured(room: usize) -> (server::TlsStream<DuplexStream>, client::TlsStream<DuplexStream>) {
+        let dir = env::temp_dir().join(format!("holdfast-reader-{room}-{}", process::id()));
+        let pki = Pki::new(&dir).unwrap();
+        let own = pki.issue("catalog", &[]).unwrap();
+        let chain = CertificateDer::pem_file_iter(&own.cert).unwrap().collect::<Result<_, _>>().unwrap();
+        let key = PrivateKeyDer::from_pem_file(&own.key).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = builder.unwrap().with_no_client_auth().with_single_cert(chain, key).unwrap();
+        let (near, far) = duplex(room);
+        let name = ServerName::try_from("catalog").unwrap();
+        let connector = TlsConnector::from(pki.client(None).unwrap());
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let (near, far) = tokio::join!(acceptor.accept(near), connector.connect(name, far));
+        fs::remove_dir_all(&dir).unwrap();
+        (near.unwrap(), far.unwrap())
+    }
+
+    /// TLS takes what is written at once, and waits when it is to hand it on.
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_of_a_secured_connection_is_given_up() {
+        let (near, _far) = secured(4 << 10).await;
+        let mut reader = Reader::new(near);
+        reader.write_all(&[0; 8 << 10]).await.unwrap();
+        let start = Instant::now();
+        let error = reader.flush().await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, LIMIT));
+
+        let (near, _far) = secured(5 << 10).await;
+        let mut reader = Reader::new(near);
+        reader.write_all(&[0; 8 << 10]).await.unwrap();
+        let start = Instant::now();
+        let error = reader.shutdown().await.unwrap_err();
+        assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, LIMIT));
     }
 }

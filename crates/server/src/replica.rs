@@ -20,6 +20,8 @@ use crate::Dialer;
 
 /// How long a replica that could not be reached is passed over, while there are others.
 const PASSED_OVER: Duration = Duration::from_secs(1);
+/// How often the log says at most why.
+const TOLD_AGAIN: Duration = Duration::from_mins(1);
 
 /// How much of one answer may be on its way before it is read: a batch, whole.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
@@ -81,7 +83,14 @@ pub(crate) struct Replica {
     url: Url,
     address: SocketAddr,
     channel: Channel,
-    passed_over_until: Mutex<Option<Instant>>,
+    missed: Mutex<Missed>,
+}
+
+/// When it could not be reached.
+#[derive(Debug, Default)]
+struct Missed {
+    passed_over_until: Option<Instant>,
+    told_at: Option<Instant>,
 }
 
 impl Replica {
@@ -104,7 +113,7 @@ impl Replica {
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES);
         let channel = dialer.dial(&endpoint, url.is_https(), &url.host, address)?;
-        Ok(Self { url, address, channel, passed_over_until: Mutex::default() })
+        Ok(Self { url, address, channel, missed: Mutex::default() })
     }
 
     /// Whether it is what `url` leads to at `address`.
@@ -122,13 +131,23 @@ impl Replica {
         self.channel.clone().oneshot(request).await
     }
 
-    pub(crate) fn pass_over(&self) {
-        *self.passed_over_until.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some(Instant::now() + PASSED_OVER);
+    /// It could not be reached.
+    pub(crate) fn pass_over(&self, why: &Error) {
+        let now = Instant::now();
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.passed_over_until = Some(now + PASSED_OVER);
+        if missed.told_at.is_some_and(|at| now < at + TOLD_AGAIN) {
+            return;
+        }
+        missed.told_at = Some(now);
+        drop(missed);
+        let (host, address, error) = (&self.url.host, self.address, telemetry::Chain(why));
+        tracing::warn!(host, %address, %error, "another service cannot be reached");
     }
 
     pub(crate) fn is_passed_over(&self, now: Instant) -> bool {
-        self.passed_over_until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| now < until)
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.passed_over_until.is_some_and(|until| now < until)
     }
 }
 

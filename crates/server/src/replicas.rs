@@ -64,7 +64,7 @@ impl Replicas {
                     Ok(response) => return Ok(response),
                     Err(error) if is_timeout(&error) => return Err(too_late()),
                     Err(error) => {
-                        replica.pass_over();
+                        replica.pass_over(&error);
                         unreachable(error)
                     }
                 },

@@ -4,16 +4,19 @@ use std::{collections::VecDeque, io, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{Stream, StreamExt as _, stream};
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls::{
+    RootCertStore, ServerConfig,
+    server::{NoServerSessionStorage, WebPkiClientVerifier},
+};
 use tokio::{
     net::TcpStream,
     task::{AbortHandle, JoinSet},
-    time::timeout,
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    expiry,
+    expiry::{self, Validity},
     follow::{Ends, Followed},
     pem::{self, Chain, Identity},
     provider,
@@ -22,8 +25,10 @@ use super::{
 
 /// How long a handshake may take.
 const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// Handshakes under way at a time. One more takes the place of the oldest: who is slow keeps nobody out.
-const HANDSHAKES: usize = 128;
+/// Handshakes under way at a time. One more takes the place of the oldest, so that who is slow keeps nobody out...
+const HANDSHAKES: usize = 256;
+/// ... once that has had so long: who comes meanwhile waits in the backlog. Else many who come at once would only end each other.
+const UNDISTURBED: Duration = Duration::from_secs(1);
 /// What of one connection may wait to be sent, before it is secured and after: a record each.
 const BUFFER_BYTES: usize = 16 << 10;
 
@@ -40,12 +45,12 @@ pub(crate) enum Port {
 pub(crate) struct Servers {
     grpc: Arc<ServerConfig>,
     http: Arc<ServerConfig>,
-    ends_at: i64,
+    validity: Validity,
 }
 
 impl Ends for Servers {
-    fn ends_at(&self) -> i64 {
-        self.ends_at
+    fn validity(&self) -> Validity {
+        self.validity
     }
 }
 
@@ -53,13 +58,13 @@ impl Servers {
     /// Reads everything from its files.
     pub(crate) fn read(identity: &Identity, client_ca: Option<&Path>) -> anyhow::Result<Self> {
         let chain = identity.read()?;
-        let ends_at = expiry::first_end(&chain.0)?;
+        let validity = expiry::first_to_end(&chain.0)?;
         let clients = client_ca.map(pem::roots).transpose()?;
         let context = || format!("use the certificate {}", identity.cert.display());
         let copy = (chain.0.clone(), chain.1.clone_key());
         let grpc = config(Port::Grpc, copy, clients).with_context(context)?;
         let http = config(Port::Http, chain, None).with_context(context)?;
-        Ok(Self { grpc, http, ends_at })
+        Ok(Self { grpc, http, validity })
     }
 }
 
@@ -69,6 +74,7 @@ fn config(
     clients: Option<Arc<RootCertStore>>,
 ) -> anyhow::Result<Arc<ServerConfig>> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
+    let knows_clients = clients.is_some();
     let builder = match clients {
         Some(roots) => {
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider());
@@ -77,6 +83,11 @@ fn config(
         None => builder.with_no_client_auth(),
     };
     let mut config = builder.with_single_cert(chain, key)?;
+    if knows_clients {
+        // A certificate is verified in a whole handshake only: a session that is taken up again would know one that has ended.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+    }
     config.alpn_protocols = match port {
         Port::Grpc => vec![b"h2".to_vec()],
         Port::Http => vec![b"http/1.1".to_vec()],
@@ -128,19 +139,31 @@ struct Door<S> {
     /// Handshakes: none of what failed.
     under_way: JoinSet<Option<Transport>>,
     /// The same, the oldest first.
-    oldest: VecDeque<AbortHandle>,
+    oldest: VecDeque<Handshake>,
+}
+
+struct Handshake {
+    since: Instant,
+    task: AbortHandle,
 }
 
 impl<S: Stream<Item = io::Result<TcpStream>> + Unpin> Door<S> {
     async fn next(&mut self) -> Option<io::Result<Transport>> {
         loop {
+            let opens_at = self.opens_at();
+            let incoming = async {
+                if let Some(opens_at) = opens_at {
+                    sleep_until(opens_at).await;
+                }
+                self.incoming.next().await
+            };
             tokio::select! {
                 Some(done) = self.under_way.join_next() => {
                     if let Ok(Some(transport)) = done {
                         return Some(Ok(transport));
                     }
                 }
-                next = self.incoming.next() => match (next?, self.acceptor.clone()) {
+                next = incoming => match (next?, self.acceptor.clone()) {
                     (Ok(stream), Some(acceptor)) => self.begin(acceptor, stream),
                     (next, _) => return Some(next.map(Transport::Plain)),
                 },
@@ -148,16 +171,17 @@ impl<S: Stream<Item = io::Result<TcpStream>> + Unpin> Door<S> {
         }
     }
 
-    fn begin(&mut self, acceptor: Acceptor, stream: TcpStream) {
+    /// From when on one more may begin, unless that is now.
+    fn opens_at(&mut self) -> Option<Instant> {
         if self.oldest.len() >= HANDSHAKES {
-            self.oldest.retain(|handshake| !handshake.is_finished());
+            self.oldest.retain(|handshake| !handshake.task.is_finished());
         }
-        if self.oldest.len() >= HANDSHAKES
-            && let Some(oldest) = self.oldest.pop_front()
-        {
-            oldest.abort();
-        }
-        let handshake = async move {
+        let full = self.oldest.len() >= HANDSHAKES;
+        self.oldest.front().filter(|_| full).map(|oldest| oldest.since + UNDISTURBED)
+    }
+
+    fn begin(&mut self, acceptor: Acceptor, stream: TcpStream) {
+        self.add(async move {
             let (peer, port) = (stream.peer_addr().ok(), acceptor.port);
             match acceptor.accept(stream).await {
                 Ok(transport) => Some(transport),
@@ -167,7 +191,65 @@ impl<S: Stream<Item = io::Result<TcpStream>> + Unpin> Door<S> {
                     None
                 }
             }
-        };
-        self.oldest.push_back(self.under_way.spawn(handshake));
+        });
+    }
+
+    /// The oldest makes place for it where there is none.
+    fn add(&mut self, handshake: impl Future<Output = Option<Transport>> + Send + 'static) {
+        if self.oldest.len() >= HANDSHAKES
+            && let Some(oldest) = self.oldest.pop_front()
+        {
+            oldest.task.abort();
+        }
+        self.oldest.push_back(Handshake { since: Instant::now(), task: self.under_way.spawn(handshake) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use tokio::{task::yield_now, time::advance};
+
+    use super::*;
+
+    type Nobody = stream::Empty<io::Result<TcpStream>>;
+
+    fn door() -> Door<Nobody> {
+        Door { incoming: stream::empty(), acceptor: None, under_way: JoinSet::new(), oldest: VecDeque::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_makes_place_once_it_has_had_its_time_and_not_before() {
+        let mut door = door();
+        for _ in 0..HANDSHAKES {
+            assert_eq!(door.opens_at(), None);
+            door.add(pending());
+        }
+        let opens_at = door.opens_at();
+        assert_eq!(opens_at, Some(Instant::now() + UNDISTURBED));
+        advance(UNDISTURBED).await;
+        door.add(pending());
+        assert_eq!(door.opens_at(), opens_at, "the next one has had its time as well");
+        let ended = door.under_way.join_next().await.unwrap();
+        assert!(ended.unwrap_err().is_cancelled());
+        assert_eq!(door.under_way.len(), HANDSHAKES);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn handshakes_that_are_done_take_no_place() {
+        let mut door = door();
+        door.add(pending());
+        for _ in 0..HANDSHAKES * 2 {
+            assert_eq!(door.opens_at(), None);
+            door.add(ready(None));
+            yield_now().await;
+        }
+        let (mut done, start) = (0, Instant::now());
+        while door.under_way.len() > 1 {
+            assert!(door.under_way.join_next().await.unwrap().is_ok(), "none was ended");
+            done += 1;
+        }
+        assert_eq!((done, start.elapsed()), (HANDSHAKES * 2, Duration::ZERO));
     }
 }

@@ -4,7 +4,13 @@ use std::path::PathBuf;
 
 use anyhow::{bail, ensure};
 
-use super::{accept::Servers, connect::Dialer, expiry, follow::Followed, pem::Identity};
+use super::{
+    accept::Servers,
+    connect::Dialer,
+    expiry::{self, Validity},
+    follow::Followed,
+    pem::Identity,
+};
 
 /// The certificate of this process, as its callers see it.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -43,7 +49,7 @@ impl TlsConfig {
     /// What accepts connections, kept up to date; none: plain text.
     pub(crate) fn servers(&self) -> anyhow::Result<Option<Followed<Servers>>> {
         let Some((identity, client_ca)) = self.files()? else {
-            expiry::tell("server", 0);
+            expiry::tell("server", Validity::default());
             return Ok(None);
         };
         let files = identity.files().chain(client_ca.clone()).collect();

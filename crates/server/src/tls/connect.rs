@@ -15,7 +15,7 @@ use tonic::transport;
 
 use super::{
     config::CallsConfig,
-    expiry,
+    expiry::{self, Validity},
     follow::{Ends, Followed},
     pem::{self, Identity},
     provider,
@@ -25,12 +25,12 @@ use crate::{Channel, client, directory};
 /// How connections are made.
 struct Client {
     config: Arc<ClientConfig>,
-    ends_at: i64,
+    validity: Validity,
 }
 
 impl Ends for Client {
-    fn ends_at(&self) -> i64 {
-        self.ends_at
+    fn validity(&self) -> Validity {
+        self.validity
     }
 }
 
@@ -39,18 +39,18 @@ impl Client {
         let builder =
             ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
         let builder = builder.with_root_certificates(pem::roots(ca)?);
-        let (mut config, ends_at) = match identity {
+        let (mut config, validity) = match identity {
             Some(identity) => {
                 let (chain, key) = identity.read()?;
-                let ends_at = expiry::first_end(&chain)?;
+                let validity = expiry::first_to_end(&chain)?;
                 let config = builder.with_client_auth_cert(chain, key);
                 let context = || format!("use the certificate {}", identity.cert.display());
-                (config.with_context(context)?, ends_at)
+                (config.with_context(context)?, validity)
             }
-            None => (builder.with_no_client_auth(), 0),
+            None => (builder.with_no_client_auth(), Validity::default()),
         };
         config.alpn_protocols = vec![b"h2".to_vec()];
-        Ok(Self { config: Arc::new(config), ends_at })
+        Ok(Self { config: Arc::new(config), validity })
     }
 }
 
@@ -69,7 +69,7 @@ impl fmt::Debug for Dialer {
 impl Dialer {
     pub(crate) fn new(config: &CallsConfig) -> anyhow::Result<Self> {
         let Some((ca, identity)) = config.files()? else {
-            expiry::tell("calls", 0);
+            expiry::tell("calls", Validity::default());
             return Ok(Self::default());
         };
         let files = [ca.clone()].into_iter().chain(identity.iter().flat_map(Identity::files)).collect();

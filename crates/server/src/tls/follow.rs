@@ -7,7 +7,7 @@ use std::{fmt, fs, io, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 
-use super::expiry;
+use super::expiry::{self, Validity};
 
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -17,8 +17,8 @@ type Content = Vec<io::Result<Vec<u8>>>;
 
 /// Something that comes from certificates, which end.
 pub(crate) trait Ends {
-    /// When the first of them does, in seconds since 1970.
-    fn ends_at(&self) -> i64;
+    /// Of the first of them that does; of none, zeros.
+    fn validity(&self) -> Validity;
 }
 
 /// The newest that could be made of the files. Clones share it; it is followed until the last is dropped.
@@ -48,7 +48,7 @@ impl<T: Ends + Send + Sync + 'static> Followed<T> {
         // First the look: what changes after it is seen by the next one.
         let seen = look(&files);
         let first = make()?;
-        expiry::tell(what, first.ends_at());
+        expiry::tell(what, first.validity());
         let (sender, current) = watch::channel(Arc::new(first));
         tokio::spawn(follow(what, files, seen, Arc::new(make), sender));
         Ok(Self { current })
@@ -68,7 +68,7 @@ async fn follow<T: Ends + Send + Sync + 'static>(
     sender: watch::Sender<Arc<T>>,
 ) {
     let files = Arc::new(files);
-    let mut before = None;
+    let (mut before, mut complained_of) = (None, None);
     loop {
         tokio::select! {
             () = sender.closed() => return,
@@ -84,21 +84,29 @@ async fn follow<T: Ends + Send + Sync + 'static>(
             before = Some(now);
             continue;
         }
-        // Used or not: it is not tried, nor complained of, again before it changes.
-        used = now;
-        before = None;
-        let attempt = Arc::clone(&make);
-        match spawn_blocking(move || attempt()).await {
-            Ok(Ok(new)) => {
-                tracing::info!(certificate = what, ends_at = new.ends_at(), "certificates were exchanged");
-                expiry::tell(what, new.ends_at());
+        let (attempt, looked) = (Arc::clone(&make), Arc::clone(&files));
+        // Looked at again afterwards: what was made is of what was seen twice.
+        let tried = spawn_blocking(move || (attempt(), look(&looked))).await;
+        let Ok((result, after)) = tried else { return };
+        if !same(&now, &after) {
+            before = None;
+            continue;
+        }
+        match result {
+            Ok(new) => {
+                let validity = new.validity();
+                tracing::info!(certificate = what, ends_at = validity.ends_at, "certificates were exchanged");
+                expiry::tell(what, validity);
                 sender.send_replace(Arc::new(new));
+                (used, before, complained_of) = (now, None, None);
             }
-            Ok(Err(error)) => {
+            // It is tried again and again, in case it was not their fault, but complained of once.
+            Err(error) if complained_of.as_ref().is_none_or(|complained| !same(&now, complained)) => {
                 let error = format!("{error:#}");
                 tracing::error!(certificate = what, error, "new certificates are no good: the old ones stay");
+                complained_of = Some(now);
             }
-            Err(_) => return,
+            Err(_) => {}
         }
     }
 }
@@ -117,7 +125,10 @@ fn same(one: &Content, other: &Content) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::{env, process};
+    use std::{
+        env, process,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
 
     use anyhow::ensure;
 
@@ -126,23 +137,26 @@ mod tests {
     struct Text(String);
 
     impl Ends for Text {
-        fn ends_at(&self) -> i64 {
-            0
+        fn validity(&self) -> Validity {
+            Validity::default()
         }
     }
 
-    /// A file of this test, with the text `one`, and what is made of it: anything but `bad`.
-    fn followed(name: &str) -> (PathBuf, Followed<Text>) {
+    /// A file of this test, with the text `one`, and what is made of it: anything but `bad`. Tries are counted, and the second one
+    /// fails whatever the text is.
+    fn followed(name: &str) -> (PathBuf, Followed<Text>, Arc<AtomicUsize>) {
         let path = env::temp_dir().join(format!("holdfast-follow-{name}-{}", process::id()));
         fs::write(&path, "one").unwrap();
-        let read = path.clone();
+        let (read, tries) = (path.clone(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&tries);
         let make = move || {
             let text = fs::read_to_string(&read)?;
+            ensure!(counted.fetch_add(1, Ordering::Relaxed) != 1, "it does not work for once");
             ensure!(text != "bad", "it is bad");
             Ok(Text(text))
         };
         let followed = Followed::start("test", vec![path.clone()], make).unwrap();
-        (path, followed)
+        (path, followed, tries)
     }
 
     async fn becomes(followed: &Followed<Text>, wanted: &str) {
@@ -152,9 +166,11 @@ mod tests {
 
     #[tokio::test]
     async fn what_changes_is_made_anew_and_what_is_bad_is_not() {
-        let (path, followed) = followed("anew");
+        let (path, followed, tries) = followed("anew");
         fs::write(&path, "bad").unwrap();
-        sleep(INTERVAL * 3).await;
+        while tries.load(Ordering::Relaxed) < 4 {
+            sleep(Duration::from_millis(10)).await;
+        }
         assert_eq!(followed.get().0, "one");
         fs::remove_file(&path).unwrap();
         fs::write(&path, "two").unwrap();
@@ -163,8 +179,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_failed_once_is_tried_again() {
+        let (path, followed, tries) = followed("again");
+        fs::write(&path, "two").unwrap();
+        becomes(&followed, "two").await;
+        assert_eq!(tries.load(Ordering::Relaxed), 3);
+        fs::remove_file(&path).unwrap();
+    }
+
+    #[tokio::test]
     async fn it_is_not_followed_when_nobody_has_it() {
-        let (path, followed) = followed("gone");
+        let (path, followed, _) = followed("gone");
         let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
         drop(followed);
         while tokio::runtime::Handle::current().metrics().num_alive_tasks() == tasks {

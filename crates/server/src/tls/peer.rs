@@ -1,6 +1,10 @@
 //! Who is on the other side of a connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
@@ -22,12 +26,16 @@ pub struct Peer {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerCertificate {
     names: Arc<[String]>,
+    /// In seconds since 1970.
+    ends_at: i64,
 }
 
 impl PeerCertificate {
-    /// The subject alternative names: DNS names and URIs.
+    /// The subject alternative names: DNS names and URIs. None once the certificate has ended, also on a connection that goes on.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.iter().map(String::as_str)
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let good = i64::try_from(now).is_ok_and(|now| now <= self.ends_at);
+        self.names.iter().filter(move |_| good).map(String::as_str)
     }
 
     /// Of the chain that a client showed, after it was verified; none if it showed none.
@@ -39,6 +47,20 @@ impl PeerCertificate {
             GeneralName::DNSName(name) | GeneralName::URI(name) => Some((*name).to_owned()),
             _ => None,
         };
-        Some(Self { names: names.iter().filter_map(text).collect() })
+        let ends_at = certificate.validity().not_after.timestamp();
+        Some(Self { names: names.iter().filter_map(text).collect(), ends_at })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_has_ended_names_nobody() {
+        let names: Arc<[String]> = [String::from("catalog")].into();
+        let of = |ends_at| PeerCertificate { names: Arc::clone(&names), ends_at };
+        assert_eq!(of(i64::MAX).names().collect::<Vec<_>>(), ["catalog"]);
+        assert_eq!(of(1_700_000_000).names().count(), 0);
     }
 }
