@@ -27,6 +27,14 @@ pub struct Said {
     pub errors: String,
 }
 
+impl Said {
+    /// Whether it said so on standard error or, once it had a log, there.
+    #[must_use]
+    pub fn anywhere(&self, text: &str) -> bool {
+        self.errors.contains(text) || self.output.contains(text)
+    }
+}
+
 /// Says something to whoever runs the tests, also where the output of tests that pass is not shown.
 pub fn tell(text: &str) {
     // Not by a macro: those are caught. Nothing hangs on it.
