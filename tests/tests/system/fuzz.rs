@@ -41,6 +41,8 @@ const IN_FLIGHT: usize = 64;
 const GROWTH_MIB: u64 = 64;
 /// How often a request is made that is told to come again.
 const ATTEMPTS: u32 = 6;
+/// What stands before a message on its way: a flag and its length.
+const FRAME_HEAD: usize = 5;
 /// The defects that are shown.
 const SHOWN: usize = 8;
 
@@ -176,8 +178,13 @@ impl Fuzz {
 
 /// Whether what was sent is more than the service takes. tonic's client says the same of an answer, of another length.
 fn is_too_large(sent: &Sent, status: &Status) -> bool {
-    let named = |bytes: &Bytes| status.message().contains(&format!("found {} bytes", bytes.len()));
-    status.code() == Code::OutOfRange && sent.messages.iter().any(named)
+    let limit = status.message().strip_prefix("the request is larger than ");
+    let limit = limit.and_then(|rest| rest.strip_suffix(" bytes")?.parse::<usize>().ok());
+    let is_named = |bytes: &Bytes| match limit {
+        Some(limit) => bytes.len() + FRAME_HEAD > limit,
+        None => status.message().contains(&format!("found {} bytes", bytes.len())),
+    };
+    status.code() == Code::OutOfRange && sent.messages.iter().any(is_named)
 }
 
 fn brief(status: &Status) -> String {
