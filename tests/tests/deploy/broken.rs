@@ -13,7 +13,7 @@ use crate::{
 /// what; and what the rule must say.
 type Harm = [&'static str; 5];
 
-const HARMS: [Harm; 48] = [
+const HARMS: [Harm; 51] = [
     ["probes", "Deployment catalog", "CONTAINER/readinessProbe", "null", "readinessProbe"],
     ["probes", "Deployment expirer", "CONTAINER/livenessProbe/httpGet/port", r#""web""#, "livenessProbe"],
     ["probes", "Deployment catalog", "CONTAINER/livenessProbe/httpGet/path", r#""/readyz""#, "asks for more"],
@@ -132,6 +132,9 @@ const HARMS: [Harm; 48] = [
     ],
     ["calling", "BackendTLSPolicy catalog", "/spec/validation/hostname", r#""reservation""#, "another name"],
     ["calling", "ServiceMonitor expirer", "/spec/endpoints/0/scheme", "null", "ServiceMonitor expirer"],
+    ["callers", "Deployment catalog", "CONTAINER/envFrom", "[]", "takes anybody"],
+    ["callers", "Certificate expirer-tls", "/spec/dnsNames", r#"["other"]"#, "does not know expirer"],
+    ["callers", "CronJob audit", "CONTAINER/envFrom", "[]", "knows audit, which does not call it"],
     ["backups", "ScheduledBackup catalog-db", "/spec/cluster/name", r#""other""#, "Cluster catalog-db"],
     ["backups", "Cluster reservation-db", "/spec/plugins", "[]", "Cluster reservation-db"],
 ];

@@ -52,6 +52,7 @@ fn peers() -> Vec<Peer> {
         at("managed-catalog-db", [192, 0, 2, 17]),
         at("managed-reservation-db", [192, 0, 2, 33]),
         at("managed-broker", [192, 0, 2, 49]),
+        at("issuer", [192, 0, 2, 65]),
         at("internet", [198, 51, 100, 1]),
         from("envoy-gateway-system"),
         from("monitoring"),
@@ -62,7 +63,8 @@ fn peers() -> Vec<Peer> {
     ]
 }
 
-const PORTS: [u16; 13] = [53, 4317, 4369, 5432, 5671, 5672, 8000, 8080, 9187, 15672, 15692, 25672, 50051];
+const PORTS: [u16; 14] =
+    [53, 443, 4317, 4369, 5432, 5671, 5672, 8000, 8080, 9187, 15672, 15692, 25672, 50051];
 
 /// Who reaches whom, at which port, in every overlay.
 const ALWAYS: &str = "
@@ -99,6 +101,8 @@ const IN_PRODUCTION: &str = "
     monitoring catalog 8080
     monitoring reservation 8080
     monitoring expirer 8080
+    catalog issuer 443
+    reservation issuer 443
     catalog monitoring 4317
     reservation monitoring 4317
     expirer monitoring 4317";
@@ -179,7 +183,13 @@ pub(crate) fn meant(overlay: &str) -> BTreeSet<String> {
     let lines = parts.iter().flat_map(|part| part.lines()).map(|line| line.trim().to_owned());
     let everybody = peers().into_iter().filter(|peer| peer.namespace.is_none());
     let dns = everybody.flat_map(|peer| ["dns", "node-dns"].map(|dns| format!("{} {dns} 53", peer.name)));
-    lines.filter(|line| !line.is_empty()).chain(dns).collect()
+    // The API server, which no selector can name, and the store of backups: by port alone.
+    let operated: &[&str] =
+        if overlay == "managed" { &[] } else { &["catalog-db", "reservation-db", "rabbitmq"] };
+    let others: Vec<_> = peers().into_iter().filter(|peer| peer.namespace.is_some()).collect();
+    let world =
+        operated.iter().flat_map(|one| others.iter().map(move |other| format!("{one} {} 443", other.name)));
+    lines.filter(|line| !line.is_empty()).chain(dns).chain(world).collect()
 }
 
 #[test]

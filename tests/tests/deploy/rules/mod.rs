@@ -14,7 +14,7 @@ use crate::documents::Documents;
 pub(crate) type Rule = (&'static str, fn(&Documents) -> Vec<String>);
 
 /// All of them.
-pub(crate) const RULES: [Rule; 21] = [
+pub(crate) const RULES: [Rule; 22] = [
     ("probes", pods::probes),
     ("resources", pods::resources),
     ("memory", pods::memory),
@@ -36,6 +36,7 @@ pub(crate) const RULES: [Rule; 21] = [
     ("files", tls::files),
     ("serving", tls::serving),
     ("calling", tls::calling),
+    ("callers", tls::callers),
 ];
 
 /// The complaints of a rule.

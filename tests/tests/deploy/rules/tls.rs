@@ -1,4 +1,4 @@
-//! TLS: everybody who is called shows a certificate, and everybody who calls checks it.
+//! TLS: everybody who is called shows a certificate, and everybody who calls checks it; and says who they are.
 
 use serde_json::Value;
 
@@ -86,6 +86,55 @@ pub(crate) fn serving(documents: &Documents) -> Vec<String> {
         }
     }
     complaints
+}
+
+/// Whoever calls is asked who they are: by an issuer's keys, or, a part of Holdfast, by the certificate that it shows.
+pub(crate) fn callers(documents: &Documents) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for workload in documents.deployments() {
+        for container in workload.containers() {
+            let all = variables(documents, container);
+            let value = |wanted: &str| {
+                all.iter().find(|(variable, _)| variable == wanted).map_or("", |(_, value)| value.as_str())
+            };
+            if !list(&container["ports"]).iter().any(|port| port["name"] == "grpc") {
+                continue;
+            }
+            let keys = value("HOLDFAST_AUTH_JWKS");
+            let found = keys.starts_with("https://")
+                || keys.rsplit_once('/').is_some_and(|(folder, _)| {
+                    list(&container["volumeMounts"]).iter().any(|mount| mount["mountPath"] == folder)
+                });
+            let named =
+                ["HOLDFAST_AUTH_ISSUER", "HOLDFAST_AUTH_AUDIENCE"].iter().all(|name| !value(name).is_empty());
+            if value("HOLDFAST_AUTH") != "on" || !found || !named {
+                complaints.push(format!("{}: takes anybody", workload.title()));
+            }
+            let services: Vec<_> = value("HOLDFAST_SERVICE_NAMES").split(',').collect();
+            for caller in callers_of(documents, workload.name) {
+                if !services.contains(&caller) || !names(documents, &format!("{caller}-tls"), caller) {
+                    complaints.push(format!("{}: does not know {caller}", workload.title()));
+                }
+            }
+            for known in services {
+                if !callers_of(documents, workload.name).contains(&known) {
+                    complaints.push(format!("{}: knows {known}, which does not call it", workload.title()));
+                }
+            }
+        }
+    }
+    complaints
+}
+
+/// The workloads that call this one.
+fn callers_of<'a>(documents: &'a Documents, called: &str) -> Vec<&'a str> {
+    let url = format!("HOLDFAST_{}_URL", called.to_uppercase());
+    let calls = |workload: &Workload<'a>| {
+        workload
+            .containers()
+            .any(|container| variables(documents, container).iter().any(|(variable, _)| *variable == url))
+    };
+    documents.workloads().filter(calls).map(|workload| workload.name).collect()
 }
 
 /// Calls to services, databases and broker go by TLS, and check who answers.
