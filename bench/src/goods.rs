@@ -27,6 +27,7 @@ pub fn products(site: &Site, count: usize, hold_ttl: Duration) -> Result<Vec<Uui
     let messages: Vec<_> = ids.iter().map(|id| encode(&product(*id, hold_ttl))).collect();
     closed(&site.catalogs, 32, Until::Count(count as u64, LIMIT), async |caller, n| {
         let message = messages[usize::try_from(n).unwrap_or_default()].clone();
+        caller.show(site.operator.as_ref());
         caller.call(CREATE_PRODUCT, message).await.map(drop)
     })?
     .sound()?;
@@ -53,6 +54,7 @@ pub fn seat_maps(site: &Site, count: usize, seats: usize) -> Result<Vec<Uuid>> {
     let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
     closed(&site.catalogs, 2, Until::Count(count as u64, LIMIT), async |caller, n| {
         let id = ids[usize::try_from(n).unwrap_or_default()];
+        caller.show(site.operator.as_ref());
         caller.call(CREATE_SEAT_MAP, encode(&seat_map(id, seats))).await.map(drop)
     })?
     .sound()?;

@@ -7,8 +7,13 @@ use proto::catalog::catalog_service_client::CatalogServiceClient;
 use proto::catalog::{ListProductsRequest, ListSeatMapsRequest};
 use stack::{Options, Schema, ServiceKind, Stack};
 use tokio::runtime::{Builder, Runtime};
+use tonic::Request;
 use tonic::transport::{Channel, Endpoint};
 
+use crate::load::{Token, bearer, request};
+
+/// Longer than any scenario.
+const RUN: Duration = Duration::from_hours(4);
 /// How long what goes on behind the answers may take to be done.
 const SETTLE_LIMIT: Duration = Duration::from_mins(3);
 /// Segments of PostgreSQL's log to have ready, and the size of one (`wal_segment_size`).
@@ -24,6 +29,8 @@ pub struct Site {
     pub catalogs: Vec<String>,
     /// The reservation services' URLs.
     pub reservations: Vec<String>,
+    /// What the operator shows, where callers are asked who they are.
+    pub operator: Option<Token>,
     runtime: Runtime,
     catalog: CatalogServiceClient<Channel>,
 }
@@ -60,7 +67,9 @@ impl Site {
             Endpoint::from_shared(stack.catalog_url())?.timeout(Duration::from_secs(30)).connect_lazy()
         };
         let catalog = CatalogServiceClient::new(channel);
-        Ok(Self { stack, catalogs, reservations, runtime, catalog })
+        let token = stack.issuer().map(|issuer| bearer(&issuer.token("operator", "operator", RUN)));
+        let operator = token.transpose()?;
+        Ok(Self { stack, catalogs, reservations, operator, runtime, catalog })
     }
 
     /// Has PostgreSQL fill segments of its log and keep them to be used again, as a server has that has run for an hour. A new one
@@ -90,7 +99,7 @@ impl Site {
             let (mut catalog, mut taken) = (self.catalog.clone(), Taken::default());
             let mut page = ListProductsRequest { page_size: 1_000, page_token: String::new() };
             loop {
-                let answer = catalog.list_products(page.clone()).await?.into_inner();
+                let answer = catalog.list_products(self.asked(page.clone())).await?.into_inner();
                 for product in &answer.products {
                     taken.held += u64::try_from(product.held)?;
                     taken.sold += u64::try_from(product.sold)?;
@@ -102,7 +111,7 @@ impl Site {
             }
             let mut page = ListSeatMapsRequest { page_size: 1_000, page_token: String::new() };
             loop {
-                let answer = catalog.list_seat_maps(page.clone()).await?.into_inner();
+                let answer = catalog.list_seat_maps(self.asked(page.clone())).await?.into_inner();
                 for map in &answer.seat_maps {
                     taken.held += u64::try_from(map.held_seats)?;
                     taken.sold += u64::try_from(map.sold_seats)?;
@@ -115,13 +124,18 @@ impl Site {
         })
     }
 
+    /// A request of the operator.
+    fn asked<T>(&self, message: T) -> Request<T> {
+        request(message, self.operator.as_ref())
+    }
+
     /// How many products have units in open holds, of the first 1,000.
     ///
     /// # Errors
     /// A call failed.
     pub fn products_held(&self) -> Result<usize> {
         let page = ListProductsRequest { page_size: 1_000, page_token: String::new() };
-        let answer = self.runtime.block_on(self.catalog.clone().list_products(page))?;
+        let answer = self.runtime.block_on(self.catalog.clone().list_products(self.asked(page)))?;
         Ok(answer.into_inner().products.iter().filter(|product| product.held > 0).count())
     }
 

@@ -17,7 +17,7 @@ use futures::future::try_join_all;
 use tokio::runtime;
 use tonic::transport::{Channel, Endpoint};
 
-pub use self::caller::{Caller, RawCodec};
+pub use self::caller::{Caller, RawCodec, Token, bearer, request};
 pub use self::closed::{Until, closed};
 pub use self::open::{Arrivals, open};
 pub use self::tally::{Latency, SLICE, Tally};

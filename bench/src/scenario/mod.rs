@@ -1,5 +1,6 @@
 //! What is measured, each scenario in a module of its own, on a stack of its own.
 
+mod auth;
 mod counts;
 mod expiry;
 mod footprint;
@@ -8,6 +9,7 @@ mod hot;
 mod idle;
 mod latency;
 mod life;
+mod pair;
 mod parked;
 mod peak;
 mod reads;
@@ -16,6 +18,7 @@ mod rest;
 mod seats;
 mod spread;
 mod storm;
+mod traces;
 
 use anyhow::Result;
 use stack::Options;
@@ -74,7 +77,7 @@ const fn scenario(
 }
 
 /// All of them, in their order.
-pub const ALL: [Scenario; 15] = [
+pub const ALL: [Scenario; 17] = [
     scenario("hot", "holds on one product that everyone wants, against raw SQL and bare gRPC", hot::run),
     scenario("spread", "holds on many products", spread::run),
     scenario("seats", "holds on seats, in no order", seats::run),
@@ -84,6 +87,8 @@ pub const ALL: [Scenario; 15] = [
     scenario("reads", "reads of bookings, products and seats", reads::run),
     scenario("replicas", "two of each service against one", replicas::run),
     scenario("rest", "holds over REST, against gRPC", rest::run),
+    scenario("auth", "holds by callers with tokens, against callers that nobody asks", auth::run),
+    scenario("traces", "what traces and logs cost that nobody asked for", traces::run),
     scenario("expiry", "how late holds are released that run out", expiry::run),
     scenario("storm", "very many holds that run out within one second", storm::run),
     scenario("parked", "very many open holds", parked::run),
