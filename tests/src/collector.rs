@@ -74,6 +74,16 @@ impl Traced {
         text(&self.span.attributes, name)
     }
 
+    /// An attribute that is a number.
+    #[must_use]
+    pub fn number(&self, name: &str) -> Option<i64> {
+        let value = self.span.attributes.iter().find(|attribute| attribute.key == name)?.value.as_ref();
+        match value?.value {
+            Some(Value::IntValue(number)) => Some(number),
+            _ => None,
+        }
+    }
+
     /// Whether it is called this, from this service, and of this kind.
     #[must_use]
     pub fn is(&self, service: &str, kind: SpanKind, name: &str) -> bool {

@@ -29,13 +29,27 @@ pub enum LinkState {
     Down(String),
 }
 
+/// A node of RabbitMQ, as the URL names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// A connection, and to which node.
+#[derive(Clone, Debug)]
+struct Link {
+    connection: Arc<Connection>,
+    node: Arc<Node>,
+}
+
 /// The way to RabbitMQ. Clones share the connection. Publish and consume on separate ones: RabbitMQ, when short of memory,
 /// stops reading from connections that publish, and acknowledgements would get stuck with them.
 #[derive(Clone, Debug)]
 pub struct Broker {
     lanes: Arc<Lanes>,
     state: watch::Receiver<LinkState>,
-    connection: watch::Receiver<Option<Arc<Connection>>>,
+    link: watch::Receiver<Option<Link>>,
 }
 
 impl Broker {
@@ -46,7 +60,7 @@ impl Broker {
     /// A URL is malformed.
     pub fn start(name: &str, config: &AmqpConfig, stop: CancellationToken) -> Result<Self, ConfigError> {
         let (state, state_watch) = watch::channel(LinkState::Down("not reached yet".to_owned()));
-        let (connection, connection_watch) = watch::channel(None);
+        let (link, link_watch) = watch::channel(None);
         let lanes = Arc::new(config.lanes());
         let supervisor = Supervisor {
             name: name.to_owned(),
@@ -54,10 +68,10 @@ impl Broker {
             tls: config.tls.clone(),
             lanes: Arc::clone(&lanes),
             state,
-            connection,
+            link,
         };
         tokio::spawn(supervisor.run(stop));
-        Ok(Self { lanes, state: state_watch, connection: connection_watch })
+        Ok(Self { lanes, state: state_watch, link: link_watch })
     }
 
     /// The lanes that timers are parked in.
@@ -100,14 +114,17 @@ impl Broker {
 
     /// Starts to take messages from `queue`, of which at most `prefetch` are unacknowledged at any time.
     pub async fn consume(&self, queue: &str, prefetch: u16) -> Result<Deliveries, Error> {
-        let start = async { Deliveries::start(self.channel().await?, queue, prefetch).await };
+        let start = async {
+            let channel = self.channel().await?;
+            Deliveries::start(channel, self.node(), queue, prefetch).await
+        };
         timeout(CONNECT_TIMEOUT, start).await.unwrap_or(Err(Error::Timeout(CONNECT_TIMEOUT)))
     }
 
     /// Opens a channel. Everything is declared again first, so that what somebody deleted comes back.
     pub(crate) async fn channel(&self) -> Result<Channel, Error> {
-        let connection = self.connection.borrow().clone();
-        let Some(connection) = connection else { return Err(Error::Down(self.reason())) };
+        let link = self.link.borrow().clone();
+        let Some(Link { connection, .. }) = link else { return Err(Error::Down(self.reason())) };
         if connection.status().blocked() {
             return Err(Error::Blocked);
         }
@@ -118,7 +135,12 @@ impl Broker {
 
     /// Whether RabbitMQ, low on memory or disk, has said that it takes no messages.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.connection.borrow().as_ref().is_some_and(|connection| connection.status().blocked())
+        self.link.borrow().as_ref().is_some_and(|link| link.connection.status().blocked())
+    }
+
+    /// The node that there is a connection to.
+    pub(crate) fn node(&self) -> Option<Arc<Node>> {
+        self.link.borrow().as_ref().map(|link| Arc::clone(&link.node))
     }
 
     fn reason(&self) -> String {
@@ -137,7 +159,7 @@ struct Supervisor {
     tls: AmqpTls,
     lanes: Arc<Lanes>,
     state: watch::Sender<LinkState>,
-    connection: watch::Sender<Option<Arc<Connection>>>,
+    link: watch::Sender<Option<Link>>,
 }
 
 impl Supervisor {
@@ -152,13 +174,15 @@ impl Supervisor {
                 Ok(connection) => {
                     delays = self::delays();
                     let connection = Arc::new(connection);
-                    self.connection.send_replace(Some(Arc::clone(&connection)));
+                    let node = Node { host: uri.authority.host.clone(), port: uri.authority.port };
+                    let link = Link { connection: Arc::clone(&connection), node: Arc::new(node) };
+                    self.link.send_replace(Some(link));
                     self.say(LinkState::Up);
                     let lost = tokio::select! {
                         reason = self.loss(&connection) => reason,
                         () = stop.cancelled() => return self.part(&connection).await,
                     };
-                    self.connection.send_replace(None);
+                    self.link.send_replace(None);
                     self.say(LinkState::Down(lost));
                 }
                 Err(error) => self.say(LinkState::Down(with_causes(&error))),
@@ -204,7 +228,7 @@ impl Supervisor {
     }
 
     async fn part(&self, connection: &Connection) {
-        self.connection.send_replace(None);
+        self.link.send_replace(None);
         self.state.send_replace(LinkState::Down("stopped".to_owned()));
         // Best effort: the process ends, and RabbitMQ notices that as well.
         let _ = timeout(CLOSE_TIMEOUT, connection.close(200, "OK".into())).await;

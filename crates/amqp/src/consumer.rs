@@ -1,5 +1,7 @@
 //! Taking messages from a queue, each to be acknowledged by hand.
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use lapin::{
     Channel, Consumer,
@@ -12,7 +14,7 @@ use lapin::{
 
 use tracing::Span;
 
-use crate::{Error, Poison, Timer, message, timer, traces};
+use crate::{Error, Poison, Timer, connection::Node, message, timer, traces};
 
 /// The messages of one queue, for as long as the connection lives. When it is dropped, everything that was not
 /// acknowledged goes back to the queue, and acknowledgements after that do nothing.
@@ -20,20 +22,26 @@ use crate::{Error, Poison, Timer, message, timer, traces};
 pub struct Deliveries {
     channel: Channel,
     consumer: Consumer,
+    node: Option<Arc<Node>>,
 }
 
 impl Deliveries {
-    pub(crate) async fn start(channel: Channel, queue: &str, prefetch: u16) -> Result<Self, Error> {
+    pub(crate) async fn start(
+        channel: Channel,
+        node: Option<Arc<Node>>,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<Self, Error> {
         channel.basic_qos(prefetch, BasicQosOptions::default()).await?;
         let options = BasicConsumeOptions::default();
         let consumer = channel.basic_consume(queue.into(), "".into(), options, FieldTable::default()).await?;
-        Ok(Self { channel, consumer })
+        Ok(Self { channel, consumer, node })
     }
 
     /// The next message; `None` when the queue or the connection has gone: start anew.
     pub async fn next(&mut self) -> Option<Delivery> {
         match self.consumer.next().await? {
-            Ok(inner) => Some(Delivery { inner }),
+            Ok(inner) => Some(Delivery { inner, node: self.node.clone() }),
             Err(error) => {
                 tracing::debug!(%error, "the consumer ended");
                 None
@@ -54,6 +62,7 @@ impl Deliveries {
 #[derive(Debug)]
 pub struct Delivery {
     inner: Inner,
+    node: Option<Arc<Node>>,
 }
 
 impl Delivery {
@@ -74,7 +83,7 @@ impl Delivery {
     /// A span to handle it in, with so many timers.
     #[must_use]
     pub fn span(&self, timers: usize) -> Span {
-        traces::process(self, timers)
+        traces::process(&self.inner, self.node.as_deref(), timers)
     }
 
     /// How long its body is, in bytes.

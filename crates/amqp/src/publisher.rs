@@ -66,7 +66,7 @@ impl Publisher {
             Ok(channel)
         };
         let start = Instant::now();
-        let span = traces::publish(messages);
+        let span = traces::publish(messages, &self.broker);
         let publish = publish.instrument(span.clone());
         let published =
             timeout(CONFIRM_TIMEOUT, publish).await.unwrap_or(Err(Error::Timeout(CONFIRM_TIMEOUT)));

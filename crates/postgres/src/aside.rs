@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{config::READING_TABLES, connect::open, witness};
+use crate::{DatabaseError, config::READING_TABLES, connect::open, traces, witness};
 
 /// Every statement in it sees the database as it is at the first one, and none can change it.
 const BEGIN: &str = "begin isolation level repeatable read, read only";
@@ -25,6 +25,19 @@ impl Aside {
     #[must_use]
     pub fn new(pool: &PgPool) -> Self {
         Self { pool: pool.clone(), connection: Arc::default() }
+    }
+
+    /// Shows the work of a turn in the trace of its call ([`traced`](crate::traced)).
+    pub fn traced<T, E, W>(
+        &self,
+        name: &'static str,
+        work: W,
+    ) -> impl Future<Output = Result<T, E>> + use<T, E, W>
+    where
+        E: DatabaseError,
+        W: Future<Output = Result<T, E>>,
+    {
+        traces::traced(&self.pool, name, work)
     }
 
     /// Takes the turn; `None` while somebody else has it.

@@ -25,5 +25,6 @@ pub use connect::connect;
 pub use error::{is_conflict, is_outage, violates};
 pub use migrate::{await_schema, migrate};
 pub use rights::Rights;
+pub use traces::traced;
 pub use transact::{DatabaseError, UnitOfWork, autocommit, transact, transact_unsynced};
 pub use watch::watch;

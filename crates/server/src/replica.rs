@@ -126,7 +126,7 @@ impl Replica {
         if telemetry::exports_traces() {
             let span = Span::current();
             span.record("server.address", field::display(self.address.ip()));
-            span.record("server.port", self.address.port());
+            span.record("server.port", i64::from(self.address.port())); // other numbers are exported as text
         }
         self.channel.clone().oneshot(request).await
     }

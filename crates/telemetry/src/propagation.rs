@@ -8,12 +8,17 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::{
     Context, global,
     propagation::{Extractor, Injector, TextMapPropagator as _},
-    trace::TraceContextExt as _,
+    trace::{SpanContext, TraceContextExt as _, TraceFlags, TraceState},
 };
-use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::{
+    propagation::TraceContextPropagator,
+    trace::{IdGenerator as _, RandomIdGenerator},
+};
 use tonic::metadata::MetadataMap;
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+
+use crate::exports_traces;
 
 const TRACEPARENT: &str = "traceparent";
 
@@ -89,6 +94,19 @@ pub fn inject_headers(span: &Span, headers: &mut HeaderMap) {
     global::get_text_map_propagator(|propagator| {
         propagator.inject_context(&span.context(), &mut HeadersMut(headers));
     });
+}
+
+/// Asks who answers a call, of which no trace is wanted, to begin none either.
+pub fn decline(metadata: &mut MetadataMap) {
+    if !exports_traces() {
+        return;
+    }
+    let ids = RandomIdGenerator::default();
+    let (trace_id, span_id) = (ids.new_trace_id(), ids.new_span_id());
+    let state = TraceState::default();
+    let context = SpanContext::new(trace_id, span_id, TraceFlags::NOT_SAMPLED, false, state);
+    let context = Context::new().with_remote_span_context(context);
+    TraceContextPropagator::new().inject_context(&context, &mut HeadersMut(metadata.as_mut()));
 }
 
 struct Headers<'a>(&'a HeaderMap);

@@ -75,6 +75,7 @@ impl Clock {
 async fn read(reservation: &mut Reservation) -> Result<Reading, String> {
     let mut request = Request::new(ResolveHoldsRequest::default());
     request.set_timeout(READ_TIMEOUT);
+    telemetry::propagation::decline(request.metadata_mut());
     let asked = Instant::now();
     let response = reservation.resolve_holds(request).await.map_err(|status| status.message().to_owned())?;
     let answered = Instant::now();

@@ -14,6 +14,7 @@ use proto::{
 use server::{Health, PartState};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
+use tonic::Request;
 use tracing::{Instrument as _, Span, field};
 
 use crate::{
@@ -101,7 +102,8 @@ impl Sweep {
     }
 
     async fn overdue(&mut self, page_token: String) -> Result<ListOverdueHoldsResponse, Failure> {
-        let request = ListOverdueHoldsRequest { limit: PAGE, page_token };
+        let mut request = Request::new(ListOverdueHoldsRequest { limit: PAGE, page_token });
+        telemetry::propagation::decline(request.metadata_mut());
         match self.catalog.list_overdue_holds(request).await {
             Ok(response) => {
                 self.health.set(health::CATALOG, PartState::Up);

@@ -71,6 +71,7 @@ mod strays;
 mod timers;
 mod tls;
 mod traces;
+mod traces_of_databases;
 mod traffic;
 mod transitions;
 mod watching;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
-use proto::reservation::{BookingState, CreateBookingRequest};
+use proto::{
+    catalog::ListProductsRequest,
+    reservation::{BookingState, CreateBookingRequest},
+};
 use stack::Options;
 use system_tests::{
     Collector, Outcome, PATIENCE, Traced, World, customer, eventually, fresh_id, hasty, own, units,
@@ -16,6 +19,7 @@ const CALLER: &str = "00f067aa0ba902b7";
 const CREATE: &str = "holdfast.reservation.v1.BookingService/CreateBooking";
 const PLACE: &str = "holdfast.catalog.v1.HoldService/PlaceHolds";
 const RESOLVE: &str = "holdfast.reservation.v1.SettlementService/ResolveHolds";
+const OVERDUE: &str = "holdfast.catalog.v1.HoldService/ListOverdueHolds";
 const SETTLE: &str = "holdfast.catalog.v1.HoldService/SettleHolds";
 
 fn hex(bytes: &[u8]) -> String {
@@ -64,16 +68,29 @@ fn work<'a>(spans: &'a [Traced], parent: &Traced, service: &str, name: &str) -> 
     assert_eq!(found.attribute("db.system.name").as_deref(), Some("postgresql"));
     assert_eq!(found.attribute("db.namespace").as_deref(), Some(service));
     assert_eq!(found.attribute("db.operation.name").as_deref(), Some(name));
+    assert_eq!(found.attribute("server.address").as_deref(), Some("127.0.0.1"));
+    assert!(found.number("server.port").is_some(), "{found:?}");
     Ok(found)
 }
 
-fn assert_message(traced: &Traced, operation: &str, destination: &str) {
-    assert_eq!(traced.attribute("messaging.system").as_deref(), Some("rabbitmq"), "{traced:?}");
-    assert_eq!(traced.attribute("messaging.operation.type").as_deref(), Some(operation));
-    assert_eq!(traced.attribute("messaging.destination.name").as_deref(), Some(destination));
+/// The span of a message of a timer: of which kind, and to or from where.
+fn is_of_timer(traced: &Traced, service: &str, kind: SpanKind, operation: &str) -> bool {
+    let routed = traced.attribute("messaging.rabbitmq.destination.routing_key").unwrap_or_default();
+    traced.is(service, kind, &format!("{operation} holdfast.timers:{routed}"))
+}
+
+fn assert_message(traced: &Traced, operation: &str) {
+    let text = |name: &str| traced.attribute(name).unwrap_or_default();
+    assert_eq!(text("messaging.system"), "rabbitmq", "{traced:?}");
+    assert_eq!(text("messaging.operation.type"), operation);
+    let routed = text("messaging.rabbitmq.destination.routing_key");
+    assert!(routed.starts_with("holds."), "{traced:?}");
+    assert_eq!(text("messaging.destination.name"), format!("holdfast.timers:{routed}"));
+    assert_eq!(text("server.address"), "127.0.0.1");
+    assert!(traced.number("server.port").is_some(), "{traced:?}");
     // One message has a size, several have a number.
     let how_much =
-        ["messaging.message.body.size", "messaging.batch.message_count"].map(|name| traced.attribute(name));
+        ["messaging.message.body.size", "messaging.batch.message_count"].map(|name| traced.number(name));
     assert_eq!(how_much.iter().flatten().count(), 1, "{traced:?}");
 }
 
@@ -99,8 +116,10 @@ fn relay(spans: &[Traced], promised: &Traced) -> Result<(), String> {
             && traced.attribute("kind").as_deref() == Some("timer")
             && traced.follows(promised)
     })?;
-    let publish = child(spans, relay, ("reservation", SpanKind::Producer, "publish holdfast.timers"))?;
-    assert_message(publish, "send", "holdfast.timers");
+    let publish = one(spans, "the timer's message", |traced| {
+        is_of_timer(traced, "reservation", SpanKind::Producer, "publish") && traced.is_child_of(relay)
+    })?;
+    assert_message(publish, "send");
     Ok(())
 }
 
@@ -108,11 +127,12 @@ fn relay(spans: &[Traced], promised: &Traced) -> Result<(), String> {
 /// again: one of them has it all.
 fn expiry(spans: &[Traced], promised: &Traced) -> Result<(), String> {
     let ends = |traced: &&Traced| {
-        traced.is("expirer", SpanKind::Consumer, "process holds.due") && traced.follows(promised)
+        is_of_timer(traced, "expirer", SpanKind::Consumer, "process") && traced.follows(promised)
     };
     let mut outcome = Err("the timer's end".to_owned());
     for process in spans.iter().filter(ends) {
-        assert_message(process, "process", "holds.due");
+        assert_message(process, "process");
+        assert!(process.number("messaging.rabbitmq.message.delivery_tag").is_some(), "{process:?}");
         assert_ne!(process.span.trace_id, promised.span.trace_id);
         let is_batch = |traced: &&Traced| {
             traced.is("expirer", SpanKind::Internal, "batch settle") && traced.is_child_of(process)
@@ -176,7 +196,11 @@ async fn one_trace_shows_a_hold_and_the_one_of_its_expiry_leads_back_to_it() -> 
     .await;
     // Who looks at the clock or for overdue holds of its own accord, and finds nothing, begins no trace.
     let begun = spans.iter().filter(|traced| traced.span.parent_span_id.is_empty());
-    let idle: Vec<_> = begun.filter(|traced| traced.span.kind == SpanKind::Client as i32).collect();
+    let idle: Vec<_> = begun
+        .filter(|traced| {
+            traced.span.kind == SpanKind::Client as i32 || [RESOLVE, OVERDUE].contains(&&*traced.span.name)
+        })
+        .collect();
     assert!(idle.is_empty(), "{idle:?}");
     // Whose booking it is, nobody learns from traces.
     assert!(!format!("{spans:?}").contains("customer-"));
@@ -192,16 +216,18 @@ async fn a_trace_is_sampled_as_its_beginning_was() -> Outcome {
     let stack = own(env.into_iter().fold(hasty(), |options, (name, value)| options.env(name, value))).await;
     let world = World::of(&stack);
     for sampled in ["00", "01"] {
-        let mut request = Request::new(proto::catalog::ListProductsRequest::default());
+        let mut request = Request::new(ListProductsRequest::default());
         let context = format!("00-{TRACE_ID}-{CALLER}-{sampled}").parse().expect("it is ASCII");
         request.metadata_mut().insert("traceparent", context);
         world.catalog.clone().list_products(request).await?;
     }
-    world.catalog.clone().list_products(proto::catalog::ListProductsRequest::default()).await?;
+    world.catalog.clone().list_products(ListProductsRequest::default()).await?;
     // What a process has not sent yet it sends as it ends.
     tokio::task::block_in_place(|| stack.catalog().stop());
     let spans = collector.spans();
-    assert_eq!(spans.len(), 1, "{spans:?}");
-    assert_eq!(hex(&spans[0].span.trace_id), TRACE_ID);
+    let exported: Vec<(String, &str)> =
+        spans.iter().map(|traced| (hex(&traced.span.trace_id), &*traced.span.name)).collect();
+    // The call, and what it asked the database.
+    assert!(exported.len() == 2 && exported.iter().all(|(id, _)| id == TRACE_ID), "{exported:?}");
     Ok(())
 }

@@ -8,9 +8,9 @@ use crate::sources::{Source, before_arguments, last_word, sources};
 /// Who acts on others.
 const ACTORS: [&str; 2] = ["services/expirer/src", "services/reservation/src/relay"];
 
-/// What may be awaited and does nothing to others: waiting, taking turns, and units of work. Whatever else is awaited does, unless
+/// What may be awaited and does nothing to others: waiting, taking turns, units of work and statements that only look. Whatever else is awaited does, unless
 /// it is a function of the actor's own, whose awaits are looked at where they stand.
-const HARMLESS: [&str; 18] = [
+const HARMLESS: [&str; 19] = [
     "acquire",
     "attempt",
     "autocommit",
@@ -26,6 +26,7 @@ const HARMLESS: [&str; 18] = [
     "notified",
     "sleep_until",
     "submit",
+    "traced",
     "transact",
     "up",
     "wait_for",

@@ -122,27 +122,27 @@ impl AuditService for AuditRpc {
 
     async fn audit_products(&self, _: Request<pb::AuditProductsRequest>) -> Answer<Products> {
         let turn = self.turn()?;
-        let work = self.clone().products(turn);
+        let work = self.aside.traced("AuditProducts", self.clone().products(turn));
         let products = async move { work.await.map_err(tonic::Status::from) };
         Ok(Response::new(Box::pin(stream::once(products))))
     }
 
     async fn audit_seats(&self, request: Request<pb::AuditSeatsRequest>) -> Answer<pb::AuditSeatsResponse> {
-        answer(self.seats(request.get_ref()).await)
+        answer(self.aside.traced("AuditSeats", self.seats(request.get_ref())).await)
     }
 
     async fn audit_holds(&self, request: Request<pb::AuditHoldsRequest>) -> Answer<pb::AuditHoldsResponse> {
-        answer(self.holds(request.get_ref()).await)
+        answer(self.aside.traced("AuditHolds", self.holds(request.get_ref())).await)
     }
 
     async fn get_holds(&self, request: Request<pb::GetHoldsRequest>) -> Answer<pb::GetHoldsResponse> {
-        answer(self.get(request.get_ref()).await)
+        answer(self.aside.traced("GetHolds", self.get(request.get_ref())).await)
     }
 
     async fn audit_claims(
         &self,
         request: Request<pb::AuditClaimsRequest>,
     ) -> Answer<pb::AuditClaimsResponse> {
-        answer(self.claims(request.get_ref()).await)
+        answer(self.aside.traced("AuditClaims", self.claims(request.get_ref())).await)
     }
 }

@@ -129,8 +129,9 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         };
         let token = Token::new("ListOverdueHolds", &[]);
         let after = token.read("page_token", &request.page_token)?.unwrap_or_else(OverdueHold::start);
-        let mut conn = self.pool.acquire().await.map_err(Error::from)?;
-        let holds = store::holds::list_overdue(&mut conn, after, limit).await?;
+        let statement =
+            async { store::holds::list_overdue(&mut *self.pool.acquire().await?, after, limit).await };
+        let holds = postgres::traced(&self.pool, "ListOverdueHolds", statement).await?;
         if !holds.is_empty() {
             failpoint::reach(failpoint::Step::OverdueListed).await.map_err(Error::from)?;
         }

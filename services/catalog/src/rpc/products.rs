@@ -25,18 +25,22 @@ pub(super) async fn create(
 ) -> Result<CreateProductResponse, Error> {
     let new = convert::new(request)?;
     let hash = content::digest(&convert::to_request(&new));
-    let conn = &mut *pool.acquire().await?;
-    if let Some(product) = store::insert(conn, &new, &hash).await? {
-        return Ok(CreateProductResponse { product: Some(convert::to_proto(product)) });
-    }
-    // The id was used before, for good; or the sku is in use.
-    match store::find(conn, new.id).await? {
-        None => Err(Error::SkuTaken { sku: new.sku }),
-        Some(found) if found.request_hash != hash => {
-            Err(Error::IdReused { name: "product_id", id: new.id.into() })
+    let statements = async {
+        let conn = &mut *pool.acquire().await?;
+        if let Some(product) = store::insert(conn, &new, &hash).await? {
+            return Ok(product);
         }
-        found => Ok(CreateProductResponse { product: Some(convert::to_proto(present(new.id, found)?)) }),
-    }
+        // The id was used before, for good; or the sku is in use.
+        match store::find(conn, new.id).await? {
+            None => Err(Error::SkuTaken { sku: new.sku.clone() }),
+            Some(found) if found.request_hash != hash => {
+                Err(Error::IdReused { name: "product_id", id: new.id.into() })
+            }
+            found => present(new.id, found),
+        }
+    };
+    let product = postgres::traced(pool, "CreateProduct", statements).await?;
+    Ok(CreateProductResponse { product: Some(convert::to_proto(product)) })
 }
 
 pub(super) async fn get(
@@ -52,7 +56,8 @@ pub(super) async fn list(
     request: &ListProductsRequest,
 ) -> Result<ListProductsResponse, Error> {
     let page = Page::parse(Token::new("ListProducts", &[]), request.page_size, &request.page_token)?;
-    let products = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
+    let statement = async { store::list(&mut *pool.acquire().await?, page.after, page.limit()).await };
+    let products = postgres::traced(pool, "ListProducts", statement).await?;
     let (products, next_page_token) = page.cut(products, |product| product.id, convert::to_proto);
     Ok(ListProductsResponse { products, next_page_token })
 }
@@ -62,15 +67,19 @@ pub(super) async fn update(
     request: &UpdateProductRequest,
 ) -> Result<UpdateProductResponse, Error> {
     let (id, expected, change) = convert::change(request)?;
-    let conn = &mut *pool.acquire().await?;
-    if let Some(product) = store::update(conn, id, expected, &change).await? {
-        return Ok(UpdateProductResponse { product: Some(convert::to_proto(product)) });
-    }
-    // Nothing changed: there is no such product, or it has another revision, or it is so already.
-    let product = present(id, store::find(conn, id).await?)?;
-    if !expected.admits(product.revision) {
-        return Err(Error::EtagMismatch { etag: product.revision.etag() });
-    }
+    let statements = async {
+        let conn = &mut *pool.acquire().await?;
+        if let Some(product) = store::update(conn, id, expected, &change).await? {
+            return Ok(product);
+        }
+        // Nothing changed: there is no such product, or it has another revision, or it is so already.
+        let product = present(id, store::find(conn, id).await?)?;
+        if !expected.admits(product.revision) {
+            return Err(Error::EtagMismatch { etag: product.revision.etag() });
+        }
+        Ok(product)
+    };
+    let product = postgres::traced(pool, "UpdateProduct", statements).await?;
     Ok(UpdateProductResponse { product: Some(convert::to_proto(product)) })
 }
 
@@ -80,19 +89,23 @@ pub(super) async fn delete(
 ) -> Result<DeleteProductResponse, Error> {
     let id = ProductId::from(field::uuid("product_id", &request.product_id)?);
     let expected = Expected::from_etag(&request.etag);
-    let conn = &mut *pool.acquire().await?;
-    if store::delete(conn, id, expected).await? {
-        return Ok(DeleteProductResponse {});
-    }
-    match store::find(conn, id).await? {
-        None => Err(Error::ProductNotFound(id)),
-        Some(found) if found.deleted => Ok(DeleteProductResponse {}),
-        Some(found) if !expected.admits(found.product.revision) => {
-            Err(Error::EtagMismatch { etag: found.product.revision.etag() })
+    let statements = async {
+        let conn = &mut *pool.acquire().await?;
+        if store::delete(conn, id, expected).await? {
+            return Ok(());
         }
-        // What remains is that units were held, even if they are not any more.
-        Some(_) => Err(Error::HasOpenHolds { name: "product_id", id: id.into() }),
-    }
+        match store::find(conn, id).await? {
+            None => Err(Error::ProductNotFound(id)),
+            Some(found) if found.deleted => Ok(()),
+            Some(found) if !expected.admits(found.product.revision) => {
+                Err(Error::EtagMismatch { etag: found.product.revision.etag() })
+            }
+            // What remains is that units were held, even if they are not any more.
+            Some(_) => Err(Error::HasOpenHolds { name: "product_id", id: id.into() }),
+        }
+    };
+    postgres::traced(pool, "DeleteProduct", statements).await?;
+    Ok(DeleteProductResponse {})
 }
 
 /// The product that was found, unless it was deleted.

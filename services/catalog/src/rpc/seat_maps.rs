@@ -59,7 +59,8 @@ impl UnitOfWork for Create<'_> {
 
 pub(super) async fn get(pool: &PgPool, request: &GetSeatMapRequest) -> Result<GetSeatMapResponse, Error> {
     let id = SeatMapId::from(field::uuid("seat_map_id", &request.seat_map_id)?);
-    let found = store::find(&mut *pool.acquire().await?, id).await?;
+    let statement = async { store::find(&mut *pool.acquire().await?, id).await };
+    let found = postgres::traced(pool, "GetSeatMap", statement).await?;
     Ok(GetSeatMapResponse { seat_map: Some(convert::to_proto(present(id, found)?)) })
 }
 
@@ -69,7 +70,8 @@ pub(super) async fn list(
 ) -> Result<ListSeatMapsResponse, Error> {
     let page = Page::parse(Token::new("ListSeatMaps", &[]), request.page_size, &request.page_token)?
         .capped(MAX_PAGE);
-    let seat_maps = store::list(&mut *pool.acquire().await?, page.after, page.limit()).await?;
+    let statement = async { store::list(&mut *pool.acquire().await?, page.after, page.limit()).await };
+    let seat_maps = postgres::traced(pool, "ListSeatMaps", statement).await?;
     let (seat_maps, next_page_token) = page.cut(seat_maps, |seat_map| seat_map.id, convert::to_proto);
     Ok(ListSeatMapsResponse { seat_maps, next_page_token })
 }
@@ -79,9 +81,13 @@ pub(super) async fn update(
     request: &UpdateSeatMapRequest,
 ) -> Result<UpdateSeatMapResponse, Error> {
     let (id, expected, change) = convert::change(request)?;
-    let conn = &mut *pool.acquire().await?;
-    let changed = store::update(conn, id, expected, &change).await?;
-    let seat_map = present(id, store::find(conn, id).await?)?;
+    let statements = async {
+        let conn = &mut *pool.acquire().await?;
+        let changed = store::update(conn, id, expected, &change).await?;
+        Ok::<_, Error>((changed, store::find(conn, id).await?))
+    };
+    let (changed, found) = postgres::traced(pool, "UpdateSeatMap", statements).await?;
+    let seat_map = present(id, found)?;
     // Unchanged: it has another revision, or it is so already.
     if !changed && !expected.admits(seat_map.revision) {
         return Err(Error::EtagMismatch { etag: seat_map.revision.etag() });

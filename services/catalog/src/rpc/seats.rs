@@ -25,11 +25,14 @@ pub(super) async fn list(pool: &PgPool, request: &ListSeatsRequest) -> Result<Li
     let state_name = state.map(SeatState::as_str).unwrap_or_default();
     let token = Token::new("ListSeats", &[&id.to_string(), state_name]);
     let page = Page::parse(token, request.page_size, &request.page_token)?;
-    let conn = &mut *pool.acquire().await?;
-    if !seat_maps::is_present(conn, id).await? {
-        return Err(Error::SeatMapNotFound(id));
-    }
-    let seats = store::list(conn, id, state, page.after, page.limit()).await?;
+    let statements = async {
+        let conn = &mut *pool.acquire().await?;
+        if !seat_maps::is_present(conn, id).await? {
+            return Err(Error::SeatMapNotFound(id));
+        }
+        store::list(conn, id, state, page.after, page.limit()).await
+    };
+    let seats = postgres::traced(pool, "ListSeats", statements).await?;
     let (seats, next_page_token) = page.cut(seats, |seat| seat.position, |seat| convert::to_proto(id, seat));
     Ok(ListSeatsResponse { seats, next_page_token })
 }

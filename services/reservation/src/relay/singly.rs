@@ -54,14 +54,16 @@ impl Relay {
     /// Delivers the oldest rows one by one, and puts aside what is at fault. Answers whether there may be more; an error, if
     /// nothing at all was taken: then nobody can say whether the rows are at fault, or who refuses them.
     pub(super) async fn singly(&self, refusals: u32) -> Result<bool, DeliveryError> {
-        let ids = outbox::list(&mut *self.pool.acquire().await?, self.kind, PORTION.rows).await?;
+        let list = async { outbox::list(&mut *self.pool.acquire().await?, self.kind, PORTION.rows).await };
+        let ids = postgres::traced(&self.pool, "ListOutbox", list).await?;
         let mut tried = Tried::default();
         for &outbox_id in &ids {
             self.try_one(outbox_id, &mut tried).await?;
         }
         if tried.all_refused() {
             // One more, which has not been in the way so far, tells a service that fails from a row of bad promises.
-            let newest = outbox::newest(&mut *self.pool.acquire().await?, self.kind).await?;
+            let newest = async { outbox::newest(&mut *self.pool.acquire().await?, self.kind).await };
+            let newest = postgres::traced(&self.pool, "NewestInOutbox", newest).await?;
             if let Some(outbox_id) = newest.filter(|newest| !ids.contains(newest)) {
                 self.try_one(outbox_id, &mut tried).await?;
             }

@@ -48,14 +48,16 @@ impl pb::audit_service_server::AuditService for AuditRpc {
         &self,
         request: Request<pb::AuditBookingsRequest>,
     ) -> Result<Response<pb::AuditBookingsResponse>, Status> {
-        Ok(Response::new(self.bookings(request.get_ref()).await?))
+        let work = self.bookings(request.get_ref());
+        Ok(Response::new(self.aside.traced("AuditBookings", work).await?))
     }
 
     async fn compare_holds(
         &self,
         request: Request<pb::CompareHoldsRequest>,
     ) -> Result<Response<pb::CompareHoldsResponse>, Status> {
-        Ok(Response::new(self.compare(request.get_ref()).await?))
+        let work = self.compare(request.get_ref());
+        Ok(Response::new(self.aside.traced("CompareHolds", work).await?))
     }
 }
 

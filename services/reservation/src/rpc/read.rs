@@ -38,13 +38,16 @@ pub(super) async fn list_bookings(
     let page = bad.keep_all(Page::<Uuid>::parse(token, request.page_size, &request.page_token));
     let (customer_id, state, page) = bad.complete((customer_id, state, page))?;
     let _turn = app.list_turn().await?;
-    let mut conn = app.pool.acquire().await?;
     let (after, limit) = (page.after.map(BookingId::from), page.limit());
-    let rows = if customer_id.is_empty() {
-        bookings::list(&mut conn, state, after, limit).await?
-    } else {
-        bookings::list_of_customer(&mut conn, &customer_id, state, after, limit).await?
+    let statement = async {
+        let conn = &mut *app.pool.acquire().await?;
+        if customer_id.is_empty() {
+            bookings::list(conn, state, after, limit).await
+        } else {
+            bookings::list_of_customer(conn, &customer_id, state, after, limit).await
+        }
     };
+    let rows = postgres::traced(&app.pool, "ListBookings", statement).await?;
     let (bookings, next_page_token) =
         page.cut(rows, |seen| seen.booking.id.get(), |seen| convert::booking(&seen));
     Ok(ListBookingsResponse { bookings, next_page_token })
@@ -63,8 +66,9 @@ pub(super) async fn list_booking_history(
         app.existing.get(id, &actor).await?;
     }
     let _turn = app.list_turn().await?;
-    let mut conn = app.pool.acquire().await?;
-    let rows = history::list(&mut conn, id, page.after.unwrap_or(0), page.limit()).await?;
+    let after = page.after.unwrap_or(0);
+    let statement = async { history::list(&mut *app.pool.acquire().await?, id, after, page.limit()).await };
+    let rows = postgres::traced(&app.pool, "ListBookingHistory", statement).await?;
     if rows.is_empty() && page.after.is_none() {
         return Err(Error::NotFound(id));
     }

@@ -76,8 +76,9 @@ impl SettlementRpc {
     }
 
     async fn clock(&self) -> Result<OffsetDateTime, Error> {
-        let mut conn = self.0.pool.acquire().await?;
-        bookings::clock(&mut conn).await
+        let pool = &self.0.pool;
+        let statement = async { bookings::clock(&mut *pool.acquire().await?).await };
+        postgres::traced(pool, "ReadClock", statement).await
     }
 
     /// Expires drafts, `limit` at least if there are as many. Those that make no sense stay, and keep no other from it: not even
@@ -86,9 +87,10 @@ impl SettlementRpc {
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let (mut expired, mut after) = (0, None);
         while expired < wanted {
-            let mut conn = self.0.pool.acquire().await?;
-            let page = bookings::list_abandoned_drafts(&mut conn, after, limit).await?;
-            drop(conn);
+            let pool = &self.0.pool;
+            let statement =
+                async { bookings::list_abandoned_drafts(&mut *pool.acquire().await?, after, limit).await };
+            let page = postgres::traced(pool, "ListAbandonedDrafts", statement).await?;
             let Some(last) = page.last() else { break };
             after = Some(*last);
             reach(Step::DraftsListed).await?;
