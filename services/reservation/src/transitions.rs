@@ -245,7 +245,10 @@ impl References {
         let mut found = Self { payments: HashMap::new(), refunds: HashMap::new() };
         if !payment_ids.is_empty() {
             let known = payments::find(conn, &payment_ids).await?;
-            found.payments = known.into_iter().map(|p| (p.id.get(), (p.booking_id, p.outcome))).collect();
+            found.payments = known
+                .into_iter()
+                .map(|(id, booking_id, outcome)| (id.get(), (booking_id, outcome)))
+                .collect();
         }
         if !refund_ids.is_empty() {
             let known = bookings::find_refunds(conn, &refund_ids).await?;

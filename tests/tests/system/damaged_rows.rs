@@ -25,7 +25,7 @@ async fn spoil(world: &World, booking_id: &str, lines: &str) {
 }
 
 /// Makes calls while bookings are locked, so that they gather and strangers come to share a batch.
-async fn gathered<T>(
+pub(crate) async fn gathered<T>(
     world: &World,
     statements: i64,
     calls: impl Iterator<Item: Future<Output = T>>,
@@ -35,7 +35,7 @@ async fn gathered<T>(
 }
 
 /// The same at a table of either database.
-async fn gathered_at<T>(
+pub(crate) async fn gathered_at<T>(
     [mut database, mut other]: [PgConnection; 2],
     table: &str,
     statements: i64,
@@ -57,7 +57,7 @@ async fn gathered_at<T>(
 }
 
 /// Calls about the damaged booking fail as defects, and all others succeed.
-fn assert_fails_only<T: std::fmt::Debug>(of_damaged: bool, answer: &Result<T, Status>) {
+pub(crate) fn assert_fails_only<T: std::fmt::Debug>(of_damaged: bool, answer: &Result<T, Status>) {
     let code = answer.as_ref().err().map(Status::code);
     assert_eq!(code, of_damaged.then_some(Code::Internal), "{answer:?}");
 }

@@ -24,6 +24,7 @@ mod coming_from_django;
 mod commands;
 mod compat;
 mod damaged_rows;
+mod damaged_times;
 mod discovery;
 mod events;
 mod expiry;

@@ -1,6 +1,7 @@
 //! What an audit found and saw, as protobuf; and the keys that it asks for.
 
 use api::{Violations, audit::violation, field};
+use postgres::StoredTime;
 use proto::{
     audit::{AuditRule, Violation},
     catalog as pb,
@@ -101,6 +102,8 @@ pub fn wrong_hold(row: &AuditRow) -> Option<Violation> {
         if active { "with a time of settlement" } else { "without a time of settlement" }
     } else if active != row.review_at.is_some() {
         if active { "without a time of review" } else { "with a time of review" }
+    } else if has_no_time(row) {
+        "with a time that is none"
     } else {
         return None;
     };
@@ -108,6 +111,12 @@ pub fn wrong_hold(row: &AuditRow) -> Option<Violation> {
     let description = format!("hold {booking_id}/{attempt} is {state} {what}");
     let ids: [(&str, &dyn std::fmt::Display); 2] = [("booking_id", booking_id), ("attempt", attempt)];
     Some(violation(AuditRule::HoldVerdict, ids, description))
+}
+
+/// Whether one of its times is none that anybody can have written.
+fn has_no_time(row: &AuditRow) -> bool {
+    let AuditRow { settled_at, review_at, due_at, .. } = row;
+    [*settled_at, *review_at, Some(*due_at)].into_iter().flatten().any(|time| time.get().is_none())
 }
 
 /// A hold that a booking has and that is not there.
@@ -127,12 +136,13 @@ pub fn audited(row: &AuditRow) -> pb::AuditedHold {
         Some(HoldState::Released) => pb::HoldState::Released,
         None => pb::HoldState::Unspecified,
     };
-    let due_at = row.review_at.map_or(row.due_at, |at| at.min(row.due_at));
-    let overdue = Some(row.now - due_at).filter(|late| state == pb::HoldState::Active && late.is_positive());
+    let due_at = [row.review_at, Some(row.due_at)].into_iter().flatten().filter_map(StoredTime::get).min();
+    let overdue = due_at.map(|due_at| row.now - due_at);
+    let overdue = overdue.filter(|late| state == pb::HoldState::Active && late.is_positive());
     pb::AuditedHold {
         key: Some(pb::HoldKey { booking_id: row.booking_id.to_string(), attempt: row.attempt }),
         state: state.into(),
-        settled_time: row.settled_at.map(api::time::to_timestamp),
+        settled_time: row.settled_at.and_then(StoredTime::get).map(api::time::to_timestamp),
         overdue: overdue.map(api::time::to_duration),
         units: row.units,
         total_minor: row.total_minor,

@@ -3,6 +3,7 @@
 //! A page is cut by `order by` and `limit`: of a range of two row comparisons the planner makes a scan of the table.
 //! Nothing here goes through the domain: a row that makes no sense is a finding, not an error. The caller owns the snapshot.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -181,11 +182,11 @@ pub struct AuditRow {
     /// Its state, whatever it is.
     pub state: String,
     /// When it was settled last.
-    pub settled_at: Option<OffsetDateTime>,
+    pub settled_at: Option<StoredTime>,
     /// When the sweep is to ask for its verdict.
-    pub review_at: Option<OffsetDateTime>,
+    pub review_at: Option<StoredTime>,
     /// When its time is up if no booking has it, whatever its review time says: that decides nothing.
-    pub due_at: OffsetDateTime,
+    pub due_at: StoredTime,
     /// Units on its lines; a seat is one.
     pub units: i64,
     /// Quantity times price, over its lines.
@@ -201,8 +202,9 @@ macro_rules! select {
     ($conn:expr, $from:literal, $($argument:expr),+) => {
         Ok(sqlx::query_as!(
             AuditRow,
-            r#"select h.booking_id, h.attempt, h.state, h.settled_at, h.review_at,
-                      h.created_at + h.hold_ttl_ms * interval '1 millisecond' as "due_at!", t.units as "units!",
+            r#"select h.booking_id, h.attempt, h.state, h.settled_at as "settled_at: StoredTime",
+                      h.review_at as "review_at: StoredTime",
+                      h.created_at + h.hold_ttl_ms * interval '1 millisecond' as "due_at!: StoredTime", t.units as "units!",
                       t.total_minor as "total_minor!", t.lines_digest as "lines_digest!",
                       clock_timestamp() as "now!" "# + $from + r#"
                cross join lateral (

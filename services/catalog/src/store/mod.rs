@@ -13,6 +13,9 @@ pub mod stock_adjustments;
 
 use std::fmt::Display;
 
+use postgres::StoredTime;
+use time::OffsetDateTime;
+
 use crate::{
     Error,
     domain::money::{Currency, Price},
@@ -24,6 +27,10 @@ pub type RequestHash = [u8; 32];
 /// A value that constraints should have kept out of `column`.
 fn inconsistent<E: Display>(column: &'static str) -> impl FnOnce(E) -> Error {
     move |error| Error::Inconsistent(format!("{column}: {error}"))
+}
+
+fn time(column: &'static str, found: StoredTime) -> Result<OffsetDateTime, Error> {
+    found.get().ok_or("it is no time").map_err(inconsistent(column))
 }
 
 fn currency(code: &str) -> Result<Currency, Error> {

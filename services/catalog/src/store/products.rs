@@ -1,10 +1,10 @@
 //! Table `products`, but for its counters of held and sold units: those belong to the holds.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{RequestHash, inconsistent, price};
+use super::{RequestHash, inconsistent, price, time};
 use crate::{
     Error,
     domain::{
@@ -39,10 +39,10 @@ struct ProductRow {
     sold: i64,
     hold_ttl_ms: i64,
     revision: i64,
-    created_at: OffsetDateTime,
-    updated_at: OffsetDateTime,
+    created_at: StoredTime,
+    updated_at: StoredTime,
     request_hash: Vec<u8>,
-    deleted_at: Option<OffsetDateTime>,
+    deleted_at: Option<StoredTime>,
 }
 
 impl TryFrom<ProductRow> for Product {
@@ -58,8 +58,8 @@ impl TryFrom<ProductRow> for Product {
             stock: Stock::new(row.on_hand, row.held, row.sold).map_err(inconsistent("products.on_hand"))?,
             hold_ttl: row.hold_ttl_ms.try_into().map_err(inconsistent("products.hold_ttl_ms"))?,
             revision: row.revision.into(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
+            created_at: time("products.created_at", row.created_at)?,
+            updated_at: time("products.updated_at", row.updated_at)?,
         })
     }
 }
@@ -82,12 +82,13 @@ pub async fn insert(
     let currency = product.price.currency();
     sqlx::query_as!(
         ProductRow,
-        "insert into products (product_id, sku, display_name, description, currency, price_minor, on_hand,
+        r#"insert into products (product_id, sku, display_name, description, currency, price_minor, on_hand,
                                hold_ttl_ms, request_hash)
          values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          on conflict do nothing
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at",
+                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   request_hash, deleted_at as "deleted_at: StoredTime""#,
         product.id.as_uuid(),
         product.sku,
         product.display_name,
@@ -108,10 +109,11 @@ pub async fn insert(
 pub async fn find(conn: &mut PgConnection, id: ProductId) -> Result<Option<Found>, Error> {
     sqlx::query_as!(
         ProductRow,
-        "select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at
+        r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
+                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                request_hash, deleted_at as "deleted_at: StoredTime"
          from products
-         where product_id = $1",
+         where product_id = $1"#,
         id.as_uuid(),
     )
     .fetch_optional(conn)
@@ -127,10 +129,11 @@ pub async fn get(
 ) -> Result<Vec<(ProductId, Result<Product, Error>)>, Error> {
     let rows = sqlx::query_as!(
         ProductRow,
-        "select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at
+        r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
+                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                request_hash, deleted_at as "deleted_at: StoredTime"
          from products
-         where product_id = any($1) and deleted_at is null",
+         where product_id = any($1) and deleted_at is null"#,
         ids
     )
     .fetch_all(conn)
@@ -146,14 +149,15 @@ pub async fn list(
 ) -> Result<Vec<Product>, Error> {
     sqlx::query_as!(
         ProductRow,
-        "select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at
+        r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
+                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                request_hash, deleted_at as "deleted_at: StoredTime"
          from products
          where deleted_at is null
            and product_id >= coalesce($1, '00000000-0000-0000-0000-000000000000'::uuid)
            and product_id is distinct from $1
          order by product_id
-         limit $2",
+         limit $2"#,
         after.map(ProductId::as_uuid),
         limit,
     )
@@ -174,7 +178,7 @@ pub async fn update(
 ) -> Result<Option<Product>, Error> {
     let updated = sqlx::query_as!(
         ProductRow,
-        "update products
+        r#"update products
          set sku = coalesce($3, sku), display_name = coalesce($4, display_name),
              description = coalesce($5, description), currency = coalesce($6, currency),
              price_minor = coalesce($7, price_minor), hold_ttl_ms = coalesce($8, hold_ttl_ms),
@@ -184,7 +188,8 @@ pub async fn update(
                (coalesce($3, sku), coalesce($4, display_name), coalesce($5, description),
                 coalesce($6, currency), coalesce($7, price_minor), coalesce($8, hold_ttl_ms))
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at",
+                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   request_hash, deleted_at as "deleted_at: StoredTime""#,
         id.as_uuid(),
         expected.number(),
         change.sku.as_deref(),
@@ -223,11 +228,12 @@ pub async fn delete(conn: &mut PgConnection, id: ProductId, expected: Expected) 
 pub async fn adjust(conn: &mut PgConnection, id: ProductId, delta: i64) -> Result<Option<Product>, Error> {
     sqlx::query_as!(
         ProductRow,
-        "update products
+        r#"update products
          set on_hand = on_hand + $2, updated_at = now()
          where product_id = $1 and deleted_at is null and on_hand + $2 between held + sold and $3
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at",
+                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   request_hash, deleted_at as "deleted_at: StoredTime""#,
         id.as_uuid(),
         delta,
         Stock::ON_HAND.end(),

@@ -1,10 +1,10 @@
 //! Table `seat_maps`, read together with the counts of each map's seats.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{RequestHash, currency, inconsistent};
+use super::{RequestHash, currency, inconsistent, time};
 use crate::{
     Error,
     domain::{
@@ -43,10 +43,10 @@ struct SeatMapRow {
     display_name: String,
     hold_ttl_ms: i64,
     revision: i64,
-    created_at: OffsetDateTime,
-    updated_at: OffsetDateTime,
+    created_at: StoredTime,
+    updated_at: StoredTime,
     request_hash: Vec<u8>,
-    deleted_at: Option<OffsetDateTime>,
+    deleted_at: Option<StoredTime>,
     free: i32,
     held: i32,
     sold: i32,
@@ -63,8 +63,8 @@ impl TryFrom<SeatMapRow> for SeatMap {
             hold_ttl: row.hold_ttl_ms.try_into().map_err(inconsistent("seat_maps.hold_ttl_ms"))?,
             seats: SeatCounts { free: row.free, held: row.held, sold: row.sold, blocked: row.blocked },
             revision: row.revision.into(),
-            created_at: row.created_at,
-            updated_at: row.updated_at,
+            created_at: time("seat_maps.created_at", row.created_at)?,
+            updated_at: time("seat_maps.updated_at", row.updated_at)?,
         })
     }
 }
@@ -103,7 +103,8 @@ pub async fn insert(
 pub async fn find(conn: &mut PgConnection, id: SeatMapId) -> Result<Option<Found>, Error> {
     sqlx::query_as!(
         SeatMapRow,
-        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at,
+        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at as "created_at: StoredTime",
+                  updated_at as "updated_at: StoredTime", request_hash, deleted_at as "deleted_at: StoredTime",
                   free as "free!", held as "held!", sold as "sold!", blocked as "blocked!"
            from seat_maps
            cross join lateral (
@@ -142,7 +143,8 @@ pub async fn list(
 ) -> Result<Vec<SeatMap>, Error> {
     sqlx::query_as!(
         SeatMapRow,
-        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at, updated_at, request_hash, deleted_at,
+        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at as "created_at: StoredTime",
+                  updated_at as "updated_at: StoredTime", request_hash, deleted_at as "deleted_at: StoredTime",
                   free as "free!", held as "held!", sold as "sold!", blocked as "blocked!"
            from seat_maps
            cross join lateral (
@@ -194,17 +196,14 @@ pub async fn update(
 /// Locks a seat map against other operators, before any of its seats; also one that was deleted.
 pub async fn lock(conn: &mut PgConnection, id: SeatMapId) -> Result<Option<Locked>, Error> {
     let row = sqlx::query!(
-        "select currency, revision, deleted_at from seat_maps where seat_map_id = $1 for no key update",
+        r#"select currency, revision, deleted_at is not null as "deleted!" from seat_maps
+           where seat_map_id = $1 for no key update"#,
         id.as_uuid(),
     )
     .fetch_optional(conn)
     .await?;
     row.map(|row| {
-        Ok(Locked {
-            currency: currency(&row.currency)?,
-            revision: row.revision.into(),
-            deleted: row.deleted_at.is_some(),
-        })
+        Ok(Locked { currency: currency(&row.currency)?, revision: row.revision.into(), deleted: row.deleted })
     })
     .transpose()
 }

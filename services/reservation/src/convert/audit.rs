@@ -3,6 +3,7 @@
 use std::{collections::HashMap, fmt::Display};
 
 use api::{Violation as BadField, Violations, audit::violation, field};
+use postgres::StoredTime;
 use proto::{
     audit::{AuditRule, Violation},
     catalog::{self, HoldKey},
@@ -94,17 +95,26 @@ fn audited_hold(path: &str, hold: &catalog::AuditedHold) -> Result<((Uuid, i32),
     Ok(((booking_id.get(), attempt), hold))
 }
 
-/// The bookings to compare with, by their ids; those in a state that there is not are left out, and reported.
+/// The bookings to compare with, by their ids; those in a state that there is not, or with a
+/// time that is none, are left out, and reported.
 pub(crate) fn bookings(rows: Vec<AuditRow>) -> (HashMap<Uuid, AuditedBooking>, Vec<Violation>) {
     let (mut bookings, mut violations) = (HashMap::with_capacity(rows.len()), Vec::new());
     for row in rows {
         let AuditRow { booking_id, attempt, held_at, expires_at, units, total_minor, decided_at, .. } = row;
-        let Some(state) = StateName::parse(&row.state) else {
-            let description = format!("booking {booking_id} is {}, which is no state", row.state);
+        let mut wrong = |description: String| {
             let id: [(&str, &dyn Display); 1] = [("booking_id", &booking_id)];
             violations.push(violation(AuditRule::BookingHistory, id, description));
+        };
+        let Some(state) = StateName::parse(&row.state) else {
+            wrong(format!("booking {booking_id} is {}, which is no state", row.state));
             continue;
         };
+        if [held_at, expires_at, decided_at].into_iter().flatten().any(|time| time.get().is_none()) {
+            wrong(format!("booking {booking_id} is {}, with a time that is none", row.state));
+            continue;
+        }
+        let [held_at, expires_at, decided_at] =
+            [held_at, expires_at, decided_at].map(|time| time.and_then(StoredTime::get));
         let lines = LinesDigest::try_from(row.lines_digest).ok();
         let held = held_at.and(expires_at).zip(total_minor);
         let held = held.map(|(deadline, total_minor)| HeldFor { deadline, total_minor });

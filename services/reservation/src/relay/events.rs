@@ -3,6 +3,7 @@
 use amqp::{CloudEvent, Message};
 use prost::Message as _;
 use proto::events::{BookingEvent, BookingEvents};
+use time::OffsetDateTime;
 
 use crate::{error::Error, store::outbox::Row};
 
@@ -17,11 +18,12 @@ const MAX_EVENTS: usize = 1_000;
 pub(super) fn messages(rows: &[Row]) -> Result<Vec<Message>, Error> {
     let mut messages = Vec::with_capacity(rows.len());
     for row in rows {
-        let events: Vec<BookingEvent> = (0..row.booking_ids.len()).map(|i| event(row, i)).collect();
+        let made_at = row.made_at()?;
+        let events = (0..row.booking_ids.len()).map(|i| event(row, i, made_at));
+        let events: Vec<BookingEvent> = events.collect::<Result<_, _>>()?;
         for (part, events) in events.chunks(MAX_EVENTS).enumerate() {
             let id = format!("{}-{part}", row.outbox_id);
-            let attributes =
-                CloudEvent { id: &id, kind: row.routing_key()?, source: SOURCE, time: row.created_at };
+            let attributes = CloudEvent { id: &id, kind: row.routing_key()?, source: SOURCE, time: made_at };
             let body = BookingEvents { events: events.to_vec() }.encode_to_vec();
             messages.push(Message::event(&attributes, BODY, body, row.trace()));
         }
@@ -29,22 +31,21 @@ pub(super) fn messages(rows: &[Row]) -> Result<Vec<Message>, Error> {
     Ok(messages)
 }
 
-fn event(row: &Row, i: usize) -> BookingEvent {
+fn event(row: &Row, i: usize, made_at: OffsetDateTime) -> Result<BookingEvent, Error> {
     let customer_id = row.customer_ids.as_ref().and_then(|ids| ids.get(i));
-    let deadline = row.deadlines.as_ref().and_then(|deadlines| deadlines.get(i));
     let reference = row.reference_ids.as_ref().and_then(|ids| ids.get(i));
-    BookingEvent {
+    Ok(BookingEvent {
         booking_id: row.booking_ids[i].to_string(),
         customer_id: customer_id.cloned().unwrap_or_default(),
-        event_time: Some(api::time::to_timestamp(row.created_at)),
-        expire_time: deadline.copied().map(api::time::to_timestamp),
+        event_time: Some(api::time::to_timestamp(made_at)),
+        expire_time: row.deadline(i)?.map(api::time::to_timestamp),
         reference_id: reference.map(ToString::to_string).unwrap_or_default(),
-    }
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use time::{Duration, OffsetDateTime, macros::datetime};
+    use time::{Duration, macros::datetime};
     use uuid::Uuid;
 
     use super::*;
@@ -58,17 +59,17 @@ mod tests {
             booking_ids: (0..bookings).map(|n| Uuid::from_u128(n as u128)).collect(),
             attempts: None,
             customer_ids: Some((0..bookings).map(|n| format!("customer {n}")).collect()),
-            deadlines: Some(vec![NOW + Duration::MINUTE; bookings]),
+            deadlines: Some(vec![(NOW + Duration::MINUTE).into(); bookings]),
             reference_ids: None,
             traceparent: None,
-            created_at: NOW,
+            created_at: NOW.into(),
             now: NOW,
         }
     }
 
     #[test]
     fn each_booking_of_a_row_gets_its_own_event() {
-        let event = event(&row(2), 1);
+        let event = event(&row(2), 1, NOW).unwrap();
         assert_eq!(event.booking_id, Uuid::from_u128(1).to_string());
         assert_eq!(event.customer_id, "customer 1");
         assert_eq!(event.event_time, Some(api::time::to_timestamp(NOW)));

@@ -72,7 +72,7 @@ mod tests {
             deadlines: None,
             reference_ids: None,
             traceparent: None,
-            created_at: now,
+            created_at: now.into(),
             now,
         }
     }

@@ -43,10 +43,10 @@ mod tests {
             booking_ids: (0..lefts.len()).map(|n| Uuid::from_u128(n as u128)).collect(),
             attempts: Some(vec![1; lefts.len()]),
             customer_ids: None,
-            deadlines: Some(lefts.iter().map(|left| NOW + *left).collect()),
+            deadlines: Some(lefts.iter().map(|left| (NOW + *left).into()).collect()),
             reference_ids: None,
             traceparent: None,
-            created_at: NOW,
+            created_at: NOW.into(),
             now: NOW,
         }
     }

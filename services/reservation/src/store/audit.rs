@@ -3,6 +3,7 @@
 //! Nothing here goes through the domain: a row that makes no sense is a finding, not an error. The caller owns the
 //! snapshot. A page of bookings is a range of ids, so that rows about bookings that do not exist are seen as well.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -201,9 +202,9 @@ pub struct AuditRow {
     /// The attempt whose hold it has.
     pub attempt: i32,
     /// When its units were held; none while they never were.
-    pub held_at: Option<OffsetDateTime>,
+    pub held_at: Option<StoredTime>,
     /// The deadline that it has or had.
-    pub expires_at: Option<OffsetDateTime>,
+    pub expires_at: Option<StoredTime>,
     /// Units on its lines; a seat is one.
     pub units: i64,
     /// What they cost together, once held.
@@ -211,18 +212,19 @@ pub struct AuditRow {
     /// The digest of its lines, as the catalog computes it of a hold's.
     pub lines_digest: Vec<u8>,
     /// When its history came to where it is, if it was decided.
-    pub decided_at: Option<OffsetDateTime>,
+    pub decided_at: Option<StoredTime>,
 }
 
 /// The bookings with these ids.
 pub async fn get(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<AuditRow>, Error> {
     Ok(sqlx::query_as!(
         AuditRow,
-        r#"select booking_id, state, attempt, held_at, expires_at, t.units as "units!", total_minor,
+        r#"select booking_id, state, attempt, held_at as "held_at: StoredTime", expires_at as "expires_at: StoredTime",
+                  t.units as "units!", total_minor,
                   t.lines_digest as "lines_digest!",
                   case when state in ('CONFIRMED', 'REFUNDED', 'CANCELLED', 'EXPIRED') then
                       (select h.happened_at from booking_history h where h.booking_id = b.booking_id
-                       order by h.sequence desc limit 1) end as decided_at
+                       order by h.sequence desc limit 1) end as "decided_at: StoredTime"
            from bookings b
            cross join lateral (
                select coalesce(sum(coalesce(l.quantity, 1)), 0)::bigint as units,
@@ -245,7 +247,7 @@ pub async fn waiting_verdicts(
     ids: &[Uuid],
 ) -> Result<Vec<((Uuid, i32), OffsetDateTime)>, Error> {
     let rows = sqlx::query!(
-        r#"select k.booking_id as "booking_id!", k.attempt as "attempt!", min(o.created_at) as "since!"
+        r#"select k.booking_id as "booking_id!", k.attempt as "attempt!", min(o.created_at) as "since!: StoredTime"
            from (select kind, booking_ids, attempts, created_at from outbox
                  union all
                  select kind, booking_ids, attempts, created_at from outbox_parked) o
@@ -256,5 +258,7 @@ pub async fn waiting_verdicts(
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| ((row.booking_id, row.attempt), row.since)).collect())
+    // Who knows no time has been waiting for too long.
+    let since = |since: StoredTime| since.get().unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    Ok(rows.into_iter().map(|row| ((row.booking_id, row.attempt), since(row.since))).collect())
 }

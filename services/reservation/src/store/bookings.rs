@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use postgres::StoredTime;
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -27,8 +28,10 @@ macro_rules! select {
         let rows = sqlx::query_as!(
             Row,
             r#"select booking_id, customer_id, state, attempt, lines as "lines: Json<Stored>", currency,
-                      total_minor, asked_ttl_ms, held_at, hold_ttl_ms, expires_at, draft_expires_at, window_given,
-                      payment_id, refund_id, expired_at, history_length, created_at, updated_at,
+                      total_minor, asked_ttl_ms, held_at as "held_at: StoredTime", hold_ttl_ms,
+                      expires_at as "expires_at: StoredTime", draft_expires_at as "draft_expires_at: StoredTime",
+                      window_given, payment_id, refund_id, expired_at as "expired_at: StoredTime", history_length,
+                      created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                       clock_timestamp() as "now!" "# + $from,
             $($argument),+
         );
@@ -146,7 +149,7 @@ pub struct AbandonedDraft {
     pub booking_id: BookingId,
 }
 
-/// Drafts whose limit has passed, the oldest first, behind this one.
+/// Drafts whose limit has passed, the oldest first, behind this one. Limits that are no times are not among them.
 pub async fn list_abandoned_drafts(
     conn: &mut PgConnection,
     after: Option<AbandonedDraft>,

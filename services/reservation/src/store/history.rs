@@ -1,10 +1,11 @@
 //! Table `booking_history`: what happened to bookings, never changed.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Inconsistent;
+use super::{Inconsistent, NO_TIME};
 use crate::{
     domain::{actor::Actor, booking::StateName, command::Step, ids::BookingId},
     error::Error,
@@ -109,30 +110,29 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Entry>, Error> {
     let rows = sqlx::query!(
-        "select sequence, from_state, to_state, happened_at, expires_at, reference_id, actor_subject, actor_role,
-                method, request_id
-         from booking_history
-         where booking_id = $1 and sequence > $2
-         order by sequence
-         limit $3",
+        r#"select sequence, from_state, to_state, happened_at as "happened_at: StoredTime",
+                  expires_at as "expires_at: StoredTime", reference_id, actor_subject, actor_role, method, request_id
+           from booking_history
+           where booking_id = $1 and sequence > $2
+           order by sequence
+           limit $3"#,
         booking_id.get(),
         after,
         limit
     )
     .fetch_all(conn)
     .await?;
-    let name = |text: &str| {
-        StateName::parse(text)
-            .ok_or(Inconsistent { booking_id: booking_id.get(), what: "unknown state in its history" })
-    };
+    let wrong = |what| Inconsistent { booking_id: booking_id.get(), what };
+    let name = |text: &str| StateName::parse(text).ok_or(wrong("unknown state in its history"));
+    let time = |time: StoredTime| time.get().ok_or(wrong(NO_TIME));
     rows.into_iter()
         .map(|row| {
             Ok(Entry {
                 sequence: row.sequence,
                 from: row.from_state.as_deref().map(name).transpose()?,
                 to: name(&row.to_state)?,
-                happened_at: row.happened_at,
-                expires_at: row.expires_at,
+                happened_at: time(row.happened_at)?,
+                expires_at: row.expires_at.map(time).transpose()?,
                 reference: row.reference_id,
                 subject: row.actor_subject,
                 role: row.actor_role,

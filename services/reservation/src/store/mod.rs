@@ -11,6 +11,9 @@ pub mod payments;
 pub mod promises;
 pub mod row;
 
+/// What is wrong with a row that has a time which nobody can have written.
+const NO_TIME: &str = "a time that is none";
+
 /// A stored row that makes no sense: a defect or a damaged database, never a client's mistake.
 #[derive(Debug, thiserror::Error)]
 #[error("booking {booking_id}: {what}")]

@@ -1,10 +1,11 @@
 //! Table `outbox`, the reading side: promises are taken out by whoever keeps them. `promises.rs` writes them.
 
+use postgres::StoredTime;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Inconsistent;
+use super::{Inconsistent, NO_TIME};
 use crate::{
     domain::{ids::Attempt, promise::Settlement},
     error::Error,
@@ -55,13 +56,13 @@ pub struct Row {
     /// Their customers (events).
     pub customer_ids: Option<Vec<String>>,
     /// Their deadlines (timers, and events of holds).
-    pub deadlines: Option<Vec<OffsetDateTime>>,
+    pub deadlines: Option<Vec<StoredTime>>,
     /// The payments or refunds (events of those).
     pub reference_ids: Option<Vec<Uuid>>,
     /// The trace that the promise was made in.
     pub traceparent: Option<String>,
     /// When it was made, by the database's clock.
-    pub created_at: OffsetDateTime,
+    pub created_at: StoredTime,
     /// The database's clock when it was taken.
     pub now: OffsetDateTime,
 }
@@ -91,8 +92,9 @@ pub async fn take(conn: &mut PgConnection, kind: Kind, portion: Portion) -> Resu
                select outbox_id, sum(bookings) over (order by outbox_id) - bookings as bookings_before from locked
            )
            delete from outbox o using counted c where o.outbox_id = c.outbox_id and c.bookings_before < $3
-           returning o.outbox_id, o.subject, o.booking_ids, o.attempts, o.customer_ids, o.deadlines,
-                     o.reference_ids, o.traceparent, o.created_at, clock_timestamp() as "now!""#,
+           returning o.outbox_id, o.subject, o.booking_ids, o.attempts, o.customer_ids,
+                     o.deadlines as "deadlines: Vec<StoredTime>", o.reference_ids, o.traceparent,
+                     o.created_at as "created_at: StoredTime", clock_timestamp() as "now!""#,
         kind.as_str(),
         portion.rows,
         portion.bookings
@@ -129,7 +131,7 @@ pub struct Depth {
     pub kind: String,
     /// Rows, [`MAX_DEPTH`] at most.
     pub rows: i64,
-    /// How long the oldest has waited; 0 if there is none.
+    /// How long the oldest has waited, of those that say when they were made; 0 if there is none.
     pub oldest_age_seconds: f64,
 }
 
@@ -142,7 +144,8 @@ pub async fn count(conn: &mut PgConnection) -> Result<Vec<Depth>, Error> {
     let counted = sqlx::query_as!(
         Depth,
         r#"select kind as "kind!", count(o.created_at) as "rows!",
-                  coalesce(extract(epoch from clock_timestamp() - min(o.created_at)), 0)::float8 as "oldest_age_seconds!"
+                  coalesce(extract(epoch from clock_timestamp()
+                                   - min(o.created_at) filter (where isfinite(o.created_at))), 0)::float8 as "oldest_age_seconds!"
            from unnest($1::text[]) as kinds (kind)
                 left join lateral (
                     select created_at from outbox where outbox.kind = kinds.kind order by outbox_id limit $2
@@ -160,8 +163,9 @@ pub async fn take_one(conn: &mut PgConnection, outbox_id: i64) -> Result<Option<
         Row,
         r#"delete from outbox
            where outbox_id in (select outbox_id from outbox where outbox_id = $1 for update skip locked)
-           returning outbox_id, subject, booking_ids, attempts, customer_ids, deadlines, reference_ids, traceparent,
-                     created_at, clock_timestamp() as "now!""#,
+           returning outbox_id, subject, booking_ids, attempts, customer_ids,
+                     deadlines as "deadlines: Vec<StoredTime>", reference_ids, traceparent,
+                     created_at as "created_at: StoredTime", clock_timestamp() as "now!""#,
         outbox_id
     );
     Ok(row.fetch_optional(conn).await?)
@@ -185,11 +189,25 @@ impl Row {
         if deadlines.len() != keys.len() {
             return Err(self.wrong("deadlines do not match bookings"));
         }
-        Ok(keys
-            .into_iter()
-            .zip(deadlines)
-            .map(|((id, attempt), deadline)| (id, attempt, *deadline))
-            .collect())
+        let timer = |((id, attempt), deadline): ((Uuid, Attempt), &StoredTime)| {
+            Ok((id, attempt, self.time(*deadline)?))
+        };
+        keys.into_iter().zip(deadlines).map(timer).collect()
+    }
+
+    /// When its events happened.
+    pub fn made_at(&self) -> Result<OffsetDateTime, Error> {
+        self.time(self.created_at)
+    }
+
+    /// The deadline of the booking in this place, if this row has any.
+    pub fn deadline(&self, place: usize) -> Result<Option<OffsetDateTime>, Error> {
+        let deadline = self.deadlines.as_ref().and_then(|deadlines| deadlines.get(place));
+        deadline.map(|deadline| self.time(*deadline)).transpose()
+    }
+
+    fn time(&self, time: StoredTime) -> Result<OffsetDateTime, Error> {
+        time.get().ok_or_else(|| self.wrong(NO_TIME))
     }
 
     /// The verdict on its holds.

@@ -26,26 +26,22 @@ pub struct Payment {
     pub at: OffsetDateTime,
 }
 
-/// The payments with these ids that are there, in no order.
-pub async fn find(conn: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Payment>, Error> {
-    let rows = sqlx::query!(
-        "select payment_id, booking_id, outcome, created_at from payments where payment_id = any($1)",
-        ids
-    )
-    .fetch_all(conn)
-    .await?;
+/// Of the payments with these ids those that are there, in no order: which, for which booking, and what they came to.
+pub async fn find(
+    conn: &mut PgConnection,
+    ids: &[Uuid],
+) -> Result<Vec<(PaymentId, BookingId, PaymentOutcome)>, Error> {
+    let rows =
+        sqlx::query!("select payment_id, booking_id, outcome from payments where payment_id = any($1)", ids)
+            .fetch_all(conn)
+            .await?;
     rows.into_iter()
         .map(|row| {
             let outcome = PaymentOutcome::ALL
                 .into_iter()
                 .find(|outcome| outcome.as_str() == row.outcome)
                 .ok_or(Inconsistent { booking_id: row.booking_id, what: "a payment of unknown outcome" })?;
-            Ok(Payment {
-                id: row.payment_id.into(),
-                booking_id: row.booking_id.into(),
-                outcome,
-                at: row.created_at,
-            })
+            Ok((row.payment_id.into(), row.booking_id.into(), outcome))
         })
         .collect()
 }

@@ -36,6 +36,13 @@ pub(super) fn histories(shop: &Shop) -> Vec<Damage> {
             format!("delete from booking_history {}", of(&other)),
         )
         .finds(booking("BOOKING_HISTORY", &other)),
+        in_reservation(
+            "a booking with a time that is none",
+            format!("update bookings set held_at = '-infinity' {}", of(cancelled)),
+            format!("update bookings set held_at = created_at {}", of(cancelled)),
+        )
+        .finds(booking("BOOKING_HISTORY", cancelled))
+        .finds(hold("HOLD_VERDICT", cancelled)),
     ]
 }
 

@@ -121,6 +121,12 @@ pub(super) fn oddities(shop: &Shop) -> Vec<Damage> {
             format!("update holds set settled_at = null {}", of(held)),
         )
         .finds(hold("HOLD_VERDICT", held)),
+        in_catalog(
+            "an open hold whose review never comes",
+            format!("update holds set review_at = 'infinity' {}", of(held)),
+            format!("update holds set review_at = now() + interval '1 hour' {}", of(held)),
+        )
+        .finds(hold("HOLD_VERDICT", held)),
     ]
 }
 
