@@ -13,7 +13,7 @@ use crate::{
 /// what; and what the rule must say.
 type Harm = [&'static str; 5];
 
-const HARMS: [Harm; 51] = [
+const HARMS: [Harm; 52] = [
     ["probes", "Deployment catalog", "CONTAINER/readinessProbe", "null", "readinessProbe"],
     ["probes", "Deployment expirer", "CONTAINER/livenessProbe/httpGet/port", r#""web""#, "livenessProbe"],
     ["probes", "Deployment catalog", "CONTAINER/livenessProbe/httpGet/path", r#""/readyz""#, "asks for more"],
@@ -135,6 +135,7 @@ const HARMS: [Harm; 51] = [
     ["callers", "Deployment catalog", "CONTAINER/envFrom", "[]", "takes anybody"],
     ["callers", "Certificate expirer-tls", "/spec/dnsNames", r#"["other"]"#, "does not know expirer"],
     ["callers", "CronJob audit", "CONTAINER/envFrom", "[]", "knows audit, which does not call it"],
+    ["rates", "Deployment reservation", "CONTAINER/envFrom", "[]", "as often as it likes"],
     ["backups", "ScheduledBackup catalog-db", "/spec/cluster/name", r#""other""#, "Cluster catalog-db"],
     ["backups", "Cluster reservation-db", "/spec/plugins", "[]", "Cluster reservation-db"],
 ];

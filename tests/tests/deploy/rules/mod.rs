@@ -14,7 +14,7 @@ use crate::documents::Documents;
 pub(crate) type Rule = (&'static str, fn(&Documents) -> Vec<String>);
 
 /// All of them.
-pub(crate) const RULES: [Rule; 22] = [
+pub(crate) const RULES: [Rule; 23] = [
     ("probes", pods::probes),
     ("resources", pods::resources),
     ("memory", pods::memory),
@@ -37,6 +37,7 @@ pub(crate) const RULES: [Rule; 22] = [
     ("serving", tls::serving),
     ("calling", tls::calling),
     ("callers", tls::callers),
+    ("rates", wiring::rates),
 ];
 
 /// The complaints of a rule.

@@ -146,6 +146,24 @@ pub(crate) fn variables(documents: &Documents, container: &Value) -> Vec<(String
     shared.chain(own).collect()
 }
 
+/// Where strangers get in, nobody calls as often as they like.
+pub(crate) fn rates(documents: &Documents) -> Vec<String> {
+    if documents.of_kind("Gateway").next().is_none() {
+        return Vec::new();
+    }
+    let serves = |container: &&Value| list(&container["ports"]).iter().any(|port| port["name"] == "grpc");
+    let is_limited = |container: &Value| {
+        let limit = variable_of(documents, container, "HOLDFAST_RATE_LIMIT");
+        limit.is_some_and(|limit| limit.parse::<u32>().is_ok())
+    };
+    let workloads = documents.deployments();
+    let unlimited =
+        workloads.filter(|workload| workload.containers().filter(serves).any(|one| !is_limited(one)));
+    unlimited
+        .map(|workload| format!("{}: a caller may call as often as it likes", workload.title()))
+        .collect()
+}
+
 /// Addresses of other parts are those of Services that have the port. For calls they are headless.
 pub(crate) fn addresses(documents: &Documents) -> Vec<String> {
     let mut complaints = Vec::new();
