@@ -54,6 +54,22 @@ fn each_alert_fires_when_it_should_and_is_silent_when_it_should_not() {
     }
 }
 
+/// Metrics that are for queries by hand.
+const NOT_SHOWN: [&str; 2] = ["target_info", "holdfast_process_start_timestamp_seconds"];
+
+#[test]
+fn every_metric_is_on_a_dashboard_or_in_an_alert() {
+    let queries: Vec<String> = dashboard_queries().into_iter().map(|(_, query)| query).collect();
+    let watched = queries.join("\n") + &repository_text(RULES);
+    let page = repository_text("docs/metrics.md");
+    let metrics: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
+    assert!(metrics.len() > 40, "{metrics:?}");
+    let unwatched: Vec<&&str> =
+        metrics.iter().filter(|metric| !watched.contains(**metric) && !NOT_SHOWN.contains(metric)).collect();
+    assert!(unwatched.is_empty(), "{unwatched:?}");
+}
+
 #[test]
 fn each_alert_has_a_runbook_that_says_what_to_do() {
     let rules = repository_text(RULES);
