@@ -1,19 +1,17 @@
 //! The heads of requests over HTTP/1.1: how long one may take once it has begun, and how long a connection may be silent before.
 
 use std::{
-    io::{self, IoSlice},
+    future::Future as _,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
 
-use crate::places::Seat;
+use crate::{places::Seat, ruled::Rule};
 
 /// How long a connection may take.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +22,9 @@ pub(crate) struct Patience {
     pub(crate) silence: Duration,
 }
 
-/// A connection.
+/// That they come in time.
 #[derive(Debug)]
-pub(crate) struct Heads<S> {
-    stream: S,
+pub(crate) struct Heads {
     seat: Option<Arc<Seat>>,
     patience: Patience,
     phase: Phase,
@@ -45,11 +42,11 @@ enum Phase {
     Busy,
 }
 
-impl<S> Heads<S> {
-    /// Whose requests are counted by its seat; one without a seat is given no more patience by them.
-    pub(crate) fn new(stream: S, seat: Option<Arc<Seat>>, patience: Patience) -> Self {
+impl Heads {
+    /// Of a connection whose requests are counted by its seat; one without a seat is given no more patience by them.
+    pub(crate) fn new(seat: Option<Arc<Seat>>, patience: Patience) -> Self {
         let end = Box::pin(sleep_until(Instant::now() + patience.silence));
-        Self { stream, seat, patience, phase: Phase::Silent, end }
+        Self { seat, patience, phase: Phase::Silent, end }
     }
 
     fn turn(&mut self, phase: Phase) {
@@ -63,57 +60,23 @@ impl<S> Heads<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heads<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+impl Rule for Heads {
+    fn read(&mut self, cx: &mut Context<'_>, read: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let is_busy = self.seat.as_ref().is_some_and(|seat| seat.is_busy());
         match (self.phase, is_busy) {
             (Phase::Silent | Phase::Head, true) => self.turn(Phase::Busy),
             (Phase::Busy, false) => self.turn(Phase::Silent),
             _ => {}
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            if self.phase == Phase::Silent && buffer.filled().len() > before {
-                self.turn(Phase::Head);
+        match read {
+            Poll::Ready(Ok(1..)) if self.phase == Phase::Silent => self.turn(Phase::Head),
+            Poll::Pending if self.phase != Phase::Busy => {
+                ready!(self.end.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
-            return read;
+            _ => {}
         }
-        if self.phase != Phase::Busy {
-            ready!(self.end.as_mut().poll(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        Poll::Pending
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heads<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+        read
     }
 }
 
@@ -125,14 +88,14 @@ mod tests {
     };
 
     use super::*;
-    use crate::places::Places;
+    use crate::{places::Places, ruled::Ruled};
 
     const PATIENCE: Patience = Patience { head: Duration::from_secs(10), silence: Duration::from_mins(10) };
 
     #[tokio::test(start_paused = true)]
     async fn a_head_that_drips_is_given_up_and_silence_is_borne_for_longer() {
         let (near, mut far) = duplex(64);
-        let mut near = Heads::new(near, None, PATIENCE);
+        let mut near = Ruled { stream: near, rule: Heads::new(None, PATIENCE) };
         sleep(PATIENCE.silence / 2).await;
         let start = Instant::now();
         let dripping = tokio::spawn(async move {
@@ -154,7 +117,7 @@ mod tests {
     async fn an_answer_takes_as_long_as_it_takes_and_then_comes_silence() {
         let (near, mut far) = duplex(64);
         let seat = Arc::new(Places::new(1, PATIENCE.silence).enter([127, 0, 0, 1].into()).unwrap());
-        let mut near = Heads::new(near, Some(Arc::clone(&seat)), PATIENCE);
+        let mut near = Ruled { stream: near, rule: Heads::new(Some(Arc::clone(&seat)), PATIENCE) };
         far.write_all(b"head").await.unwrap();
         near.read_exact(&mut [0; 4]).await.unwrap();
         let request = seat.begin();

@@ -34,6 +34,7 @@ use crate::{
     places::{Places, Seat},
     reader::Reader,
     refused,
+    ruled::Ruled,
     tls::{self, Transport},
     unparsed::Unparsed,
 };
@@ -120,7 +121,9 @@ impl Door {
             address,
             seat: seat.clone(),
         };
-        let stream = TokioIo::new(Unparsed::new(Heads::new(Reader::new(stream), seat.clone(), patience)));
+        let stream = Ruled { stream, rule: Reader::default() };
+        let stream = Ruled { stream, rule: Heads::new(seat.clone(), patience) };
+        let stream = TokioIo::new(Unparsed::new(stream));
         let connection = server.serve_connection(stream, TowerToHyperService::new(answering)).into_owned();
         let connection = watcher.watch(connection);
         let is_spare = seat.is_none();

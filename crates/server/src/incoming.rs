@@ -2,21 +2,19 @@
 
 use std::{
     future::{self, Future as _},
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use futures::{Stream, StreamExt as _};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
-};
+use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
 use crate::{
     places::{Places, Seat},
+    ruled::{Rule, Ruled},
     tls::{Peer, Transport},
 };
 
@@ -31,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(12);
 pub(crate) fn limited(
     incoming: impl Stream<Item = io::Result<Transport>>,
     max_connections: usize,
-) -> impl Stream<Item = io::Result<Held>> {
+) -> impl Stream<Item = io::Result<Ruled<Transport, Greeted>>> {
     let places = Places::new(max_connections, IDLE);
     incoming.filter_map(move |stream| {
         let held = stream.map(|stream| {
@@ -39,16 +37,15 @@ pub(crate) fn limited(
             if seat.is_none() {
                 tracing::debug!(max_connections, "a connection too many");
             }
-            seat.map(|seat| Held::new(stream, seat))
+            seat.map(|seat| Ruled { stream, rule: Greeted::new(seat) })
         });
         future::ready(held.transpose())
     })
 }
 
-/// A connection with its place among the others.
+/// That the preface comes soon, over a connection that has a place among the others.
 #[derive(Debug)]
-pub(crate) struct Held {
-    stream: Transport,
+pub(crate) struct Greeted {
     seat: Seat,
     greeting: Option<Greeting>,
 }
@@ -60,10 +57,10 @@ struct Greeting {
     end: Pin<Box<Sleep>>,
 }
 
-impl Held {
-    fn new(stream: Transport, seat: Seat) -> Self {
+impl Greeted {
+    fn new(seat: Seat) -> Self {
         let greeting = Greeting { bytes: GREETING_BYTES, end: Box::pin(sleep(GREETING_LIMIT)) };
-        Self { stream, seat, greeting: Some(greeting) }
+        Self { seat, greeting: Some(greeting) }
     }
 
     /// Notes that so much was read.
@@ -78,57 +75,27 @@ impl Held {
     }
 }
 
-impl Connected for Held {
+impl Connected for Ruled<Transport, Greeted> {
     type ConnectInfo = Peer;
 
     fn connect_info(&self) -> Peer {
-        Peer { line: Some(self.seat.line()), ..self.stream.peer() }
+        Peer { line: Some(self.rule.seat.line()), ..self.stream.peer() }
     }
 }
 
-impl AsyncRead for Held {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+impl Rule for Greeted {
+    fn read(&mut self, cx: &mut Context<'_>, read: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         if self.seat.poll_lost(cx).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            self.note(buffer.filled().len() - before);
-        } else if let Some(greeting) = &mut self.greeting {
-            ready!(greeting.end.as_mut().poll(cx));
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        match (&read, &mut self.greeting) {
+            (Poll::Ready(read), _) => self.note(read.as_ref().copied().unwrap_or_default()),
+            (Poll::Pending, Some(greeting)) => {
+                ready!(greeting.end.as_mut().poll(cx));
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            (Poll::Pending, None) => {}
         }
         read
-    }
-}
-
-impl AsyncWrite for Held {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

@@ -42,6 +42,7 @@ mod replica;
 mod replicas;
 mod responses;
 mod room;
+mod ruled;
 mod services;
 mod share;
 mod terminate;

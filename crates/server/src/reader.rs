@@ -3,26 +3,24 @@
 
 use std::{
     future::Future as _,
-    io::{self, IoSlice},
+    io,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep_until},
-};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::ruled::Rule;
 
 /// How long the other side may be waited for...
 const LIMIT: Duration = Duration::from_secs(10);
 /// ... until it has taken so many bytes: 6 KiB a second at least. Time in which nothing waits to be sent does not count.
 const LEAST: usize = 64 << 10;
 
-/// A connection.
+/// That it reads.
 #[derive(Debug)]
-pub(crate) struct Reader<S> {
-    stream: S,
+pub(crate) struct Reader {
     /// How long it may still be waited for, and what it has taken since that was [`LIMIT`].
     patience: Duration,
     taken: usize,
@@ -35,13 +33,15 @@ struct Waiting {
     end: Pin<Box<Sleep>>,
 }
 
-impl<S> Reader<S> {
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, patience: LIMIT, taken: 0, waiting: None }
+impl Default for Reader {
+    fn default() -> Self {
+        Self { patience: LIMIT, taken: 0, waiting: None }
     }
+}
 
-    /// Passes on how much a write took (of a flush: nothing; over TLS it is a flush that waits), unless the other side has been waited for too long.
-    fn limit(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+impl Rule for Reader {
+    /// Of a flush over TLS it is that which waits.
+    fn written(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         let Poll::Ready(written) = written else {
             let patience = self.patience;
             let waiting = self.waiting.get_or_insert_with(|| {
@@ -64,46 +64,6 @@ impl<S> Reader<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Reader<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Reader<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.limit(cx, written)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        parts: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
-        self.limit(cx, written)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.limit(cx, flushed.map_ok(|()| 0)).map_ok(drop)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let ended = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.limit(cx, ended.map_ok(|()| 0)).map_ok(drop)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{env, fs, process, sync::Arc};
@@ -120,12 +80,17 @@ mod tests {
     use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
 
     use super::*;
+    use crate::ruled::Ruled;
+
+    fn read_by<S>(stream: S) -> Ruled<S, Reader> {
+        Ruled { stream, rule: Reader::default() }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_is_given_up() {
         let (near, _far) = duplex(16);
         let start = Instant::now();
-        let error = Reader::new(near).write_all(&[0; 17]).await.unwrap_err();
+        let error = read_by(near).write_all(&[0; 17]).await.unwrap_err();
         assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, LIMIT));
     }
 
@@ -141,7 +106,7 @@ mod tests {
                 }
                 io::Result::Ok(())
             });
-            assert_eq!(Reader::new(near).write_all(&vec![0; LEAST * 4]).await.is_ok(), gets_it, "{pause:?}");
+            assert_eq!(read_by(near).write_all(&vec![0; LEAST * 4]).await.is_ok(), gets_it, "{pause:?}");
             assert_eq!(reading.await.unwrap().is_ok(), gets_it, "{pause:?}");
         }
         let (near, mut far) = duplex(16);
@@ -151,7 +116,7 @@ mod tests {
                 sleep(Duration::from_secs(1)).await;
             }
         });
-        let error = Reader::new(near).write_all(&[0; 64]).await.unwrap_err();
+        let error = read_by(near).write_all(&[0; 64]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() <= LIMIT + Duration::from_secs(1));
         dripping.await.unwrap();
@@ -180,14 +145,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_reads_nothing_of_a_secured_connection_is_given_up() {
         let (near, _far) = secured(4 << 10).await;
-        let mut reader = Reader::new(near);
+        let mut reader = read_by(near);
         reader.write_all(&[0; 8 << 10]).await.unwrap();
         let start = Instant::now();
         let error = reader.flush().await.unwrap_err();
         assert_eq!((error.kind(), start.elapsed()), (io::ErrorKind::TimedOut, LIMIT));
 
         let (near, _far) = secured(5 << 10).await;
-        let mut reader = Reader::new(near);
+        let mut reader = read_by(near);
         reader.write_all(&[0; 8 << 10]).await.unwrap();
         let start = Instant::now();
         let error = reader.shutdown().await.unwrap_err();
