@@ -1,6 +1,6 @@
 //! What can be set about RabbitMQ.
 
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::{Lanes, tls::AmqpTls};
@@ -60,9 +60,13 @@ impl AmqpConfig {
     /// Whether RabbitMQ can be looked for, without connecting to it.
     ///
     /// # Errors
-    /// A URL is malformed, or a file of certificates cannot be used.
+    /// A URL is malformed, a file of certificates cannot be used, or there is one and a URL of plain text.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.uris()?;
+        let uris = self.uris()?;
+        if self.tls.is_set() && uris.iter().any(|uri| uri.scheme != AMQPScheme::AMQPS) {
+            let why = "they are good for nothing with an amqp:// URL: it would be talked to in plain text";
+            return Err(ConfigError::Certificates(why.to_owned()));
+        }
         self.tls.check()
     }
 
@@ -116,6 +120,13 @@ mod tests {
             ("h1", "a,b")
         );
         assert_eq!((second.authority.port, second.vhost.as_str()), (5673, "x"));
+    }
+
+    #[test]
+    fn certificates_and_plain_text_do_not_go_together() {
+        let url = "amqps://h1,amqp://h2";
+        let config = Command::parse_from(["test", "--amqp-url", url, "--amqp-ca-file", "ca.pem"]).amqp;
+        assert!(config.check().unwrap_err().to_string().contains("plain text"));
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub struct AuthConfig {
     #[arg(long, env = "HOLDFAST_AUTH_LEEWAY_S", default_value_t = 30, value_name = "S",
           value_parser = clap::value_parser!(u16).range(0..=300))]
     pub auth_leeway_s: u16,
-    /// The names of client certificates whose callers are services, parted by commas: each as in the certificate (DNS or URI).
+    /// The names of client certificates whose callers are services, parted by commas: DNS names, and URIs,
+    /// which have colons. Each as in the certificate, and of the same kind there.
     #[arg(long, env = "HOLDFAST_SERVICE_NAMES", value_delimiter = ',', value_name = "NAMES")]
     pub service_names: Vec<String>,
 }

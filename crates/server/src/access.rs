@@ -12,7 +12,7 @@ use tonic::Status;
 use tracing::Span;
 
 use crate::{
-    Peer, PeerCertificate, methods,
+    Name, Peer, PeerCertificate, methods,
     refusals::{self, Refused},
 };
 
@@ -49,7 +49,7 @@ pub struct Access {
     /// None: nobody is asked.
     authority: Option<Authority>,
     /// The names of certificates that are those of services.
-    services: Arc<[String]>,
+    services: Arc<[Name]>,
 }
 
 /// What a caller shows to say who they are.
@@ -76,7 +76,7 @@ impl Access {
                 "no authentication: whoever reaches the ports may do everything (HOLDFAST_AUTH_JWKS asks callers who they are)"
             );
         }
-        Ok(Self { authority, services: config.service_names.clone().into() })
+        Ok(Self { authority, services: config.service_names.iter().map(|name| Name::parse(name)).collect() })
     }
 
     /// For everyone.
@@ -136,8 +136,8 @@ impl Access {
                 let certificate =
                     request.extensions().get::<Peer>().and_then(|peer| peer.certificate.as_ref());
                 let mut names = certificate.into_iter().flat_map(PeerCertificate::names);
-                let service = names.find(|name| self.services.iter().any(|service| service == name));
-                service.map_or(Shown::Nothing, |name| Shown::Certificate(name.into()))
+                let service = names.find(|name| self.services.contains(name));
+                service.map_or(Shown::Nothing, |name| Shown::Certificate(name.as_str().into()))
             }
         }
     }
@@ -246,6 +246,25 @@ mod tests {
         let mut request = Request::new(());
         Access::open().admit(&mut request).await.unwrap();
         assert_eq!(request.extensions().get::<Caller>(), Some(&Caller::local(None)));
+    }
+
+    #[test]
+    fn a_certificate_is_a_services_by_a_name_of_the_same_kind() {
+        let services = ["reservation", "spiffe://shop/expirer"].map(Name::parse).into();
+        let access = Access { authority: None, services };
+        let shown = |names: Vec<Name>| {
+            let mut request = Request::new(());
+            let certificate = Some(PeerCertificate::named(names));
+            request.extensions_mut().insert(Peer { certificate, ..Peer::default() });
+            match access.shown(&request) {
+                Shown::Certificate(name) => Some(name.to_string()),
+                _ => None,
+            }
+        };
+        let (dns, uri) = (|name: &str| Name::Dns(name.to_owned()), |name: &str| Name::Uri(name.to_owned()));
+        assert_eq!(shown(vec![dns("localhost"), dns("reservation")]).as_deref(), Some("reservation"));
+        assert_eq!(shown(vec![uri("spiffe://shop/expirer")]).as_deref(), Some("spiffe://shop/expirer"));
+        assert_eq!(shown(vec![uri("reservation"), dns("spiffe://shop/expirer"), dns("other")]), None);
     }
 
     #[tokio::test]

@@ -59,8 +59,7 @@ pub(crate) fn channel_over(
     lookup: Lookup,
     dialer: &Dialer,
 ) -> anyhow::Result<Channel> {
-    let secured = any_https(urls);
-    ensure!(!secured || dialer.is_secured(), "an https:// URL needs HOLDFAST_CALLS_CA_FILE");
+    check_schemes(urls, dialer.is_secured())?;
     Ok(Channel { replicas: directory::replicas(urls, lookup, dialer)?, timeout, token: None })
 }
 
@@ -72,9 +71,20 @@ pub fn channel_by(urls: &str, timeout: Duration, lookup: Lookup) -> anyhow::Resu
     channel_over(urls, timeout, lookup, &Dialer::default())
 }
 
-/// Whether one of these is of `https`.
-pub(crate) fn any_https(urls: &str) -> bool {
-    urls.split(',').filter_map(|url| Url::parse(url.trim()).ok()).any(|url| url.is_https())
+/// Whether these may be called where there are certificates for it, or none: all of them secured, or none of them.
+pub(crate) fn check_schemes(urls: &str, has_certificates: bool) -> anyhow::Result<()> {
+    for url in urls.split(',') {
+        let secured = Url::parse(url.trim())?.is_https();
+        ensure!(
+            has_certificates || !secured,
+            "an https:// URL needs HOLDFAST_CALLS_CA_FILE: who signs the certificates there"
+        );
+        ensure!(
+            secured || !has_certificates,
+            "HOLDFAST_CALLS_CA_FILE is good for nothing with an http:// URL: it would be called in plain text"
+        );
+    }
+    Ok(())
 }
 
 /// Whether a channel can be made to `urls`, without making one.

@@ -45,6 +45,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<()> {
     let guard = Guard::new(complete(services, &health)?, admission, access);
     calls.open(guard.clone());
+    // What connects from now on waits for its turn, and is not refused.
+    health.serve();
     let incoming = TcpIncoming::from(listener.tcp)
         .with_nodelay(Some(true))
         .with_keepalive(Some(KEEPALIVE_INTERVAL))

@@ -38,15 +38,19 @@ pub struct Part {
 pub struct Snapshot {
     /// Every part by its name.
     pub parts: BTreeMap<&'static str, Part>,
+    /// Whether calls are taken.
+    pub serving: bool,
     /// Whether the process is about to end.
     pub draining: bool,
 }
 
 impl Snapshot {
-    /// Whether calls are welcome: every required part is up, and the process is not about to end.
+    /// Whether calls are welcome: they are taken, every required part is up, and the process is not about to end.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.parts.values().all(|part| !part.required || part.state == PartState::Up)
+        self.serving
+            && !self.draining
+            && self.parts.values().all(|part| !part.required || part.state == PartState::Up)
     }
 }
 
@@ -60,10 +64,12 @@ pub struct Health {
 }
 
 impl Health {
-    /// The health of a process that serves the gRPC services of these full names (`CatalogServiceServer::<()>::NAME`).
+    /// The health of a process that serves the gRPC services of these full names (`CatalogServiceServer::<()>::NAME`); where there are
+    /// some, it is not ready before calls are taken.
     #[must_use]
     pub fn new(services: &[&'static str]) -> Self {
-        Self { services: services.into(), parts: Arc::new(watch::Sender::new(Snapshot::default())) }
+        let snapshot = Snapshot { serving: services.is_empty(), ..Snapshot::default() };
+        Self { services: services.into(), parts: Arc::new(watch::Sender::new(snapshot)) }
     }
 
     /// Adds a part without which the process is not ready.
@@ -136,6 +142,11 @@ impl Health {
         self.parts.subscribe()
     }
 
+    /// Calls are taken from now on.
+    pub(crate) fn serve(&self) {
+        self.parts.send_modify(|snapshot| snapshot.serving = true);
+    }
+
     /// Not ready from now on: the process is about to end.
     pub fn drain(&self) {
         self.parts.send_modify(|snapshot| snapshot.draining = true);
@@ -176,6 +187,17 @@ mod tests {
         health.set("never added", down("whatever"));
         assert!(health.is_ready());
         assert_eq!(health.snapshot().parts["broker"].state, down("connection refused"));
+    }
+
+    #[test]
+    fn a_process_with_services_is_not_ready_before_it_takes_calls() {
+        let health = Health::new(&["test.Test"]).require("database");
+        health.set("database", PartState::Up);
+        assert!(!health.is_ready());
+        health.serve();
+        assert!(health.is_ready());
+        health.drain();
+        assert!(!health.is_ready());
     }
 
     #[test]

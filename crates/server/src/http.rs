@@ -231,6 +231,7 @@ fn describe(snapshot: &Snapshot) -> Value {
     });
     json!({
         "ready": snapshot.is_ready(),
+        "serving": snapshot.serving,
         "draining": snapshot.draining,
         "parts": parts.collect::<serde_json::Map<_, _>>(),
     })

@@ -77,7 +77,7 @@ pub use room::{Place, Room};
 pub use services::Services;
 pub use share::{Busy, Share, Turn};
 pub use terminate::on_terminate;
-pub use tls::{CallsConfig, Dialer, Peer, PeerCertificate, TlsConfig};
+pub use tls::{CallsConfig, Dialer, Name, Peer, PeerCertificate, TlsConfig};
 pub use token::{TokenConfig, TokenFile};
 
 /// How long calls in flight are waited for once the process is to stop.

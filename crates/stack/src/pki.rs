@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, SanType,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use rustls::{ClientConfig, RootCertStore};
@@ -66,12 +66,15 @@ impl Pki {
     }
 
     /// Issues a certificate for `name`, `localhost` and 127.0.0.1, as server and as client. One that is there is exchanged, each
-    /// file at once. `about`: `CN` for another common name than `name`, `DNS` for a further name, `ENDS` for seconds until it
-    /// ends, which may be less than 0.
+    /// file at once. `about`: `CN` for another common name than `name`, `DNS` and `URI` for further names, `ENDS` for seconds
+    /// until it ends, which may be less than 0.
     pub fn issue(&self, name: &str, about: &[(&str, &str)]) -> Result<Certificate> {
         let find = |key| about.iter().find(|(found, _)| *found == key).map(|(_, value)| *value);
         let names: Vec<&str> = [name, "localhost", "127.0.0.1"].into_iter().chain(find("DNS")).collect();
         let mut params = params(find("CN").unwrap_or(name), &names)?;
+        if let Some(uri) = find("URI") {
+            params.subject_alt_names.push(SanType::URI(uri.try_into().context("read URI")?));
+        }
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];

@@ -105,24 +105,24 @@ pub enum Subcommand {
 }
 
 impl Config {
-    /// Whether it can be used, as far as that is known without connecting to anything. Called before telemetry is set up: it
-    /// makes nothing that counts.
+    /// Whether `migrate` can use it, as far as that is known without connecting to anything: the database is all that it needs.
+    /// Called before telemetry is set up: it makes nothing that counts.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&self) -> anyhow::Result<()> {
+    pub fn check_to_migrate(&self) -> anyhow::Result<()> {
         self.database.check()?;
-        self.tls.check()?;
-        self.auth.check()?;
         self.telemetry.check()
     }
 
-    /// The same, and whether it may serve where it is to listen.
+    /// The same of all of it, and whether it may serve where it is to listen.
     ///
     /// # Errors
     /// What is wrong with it.
     pub fn check_to_serve(&self) -> anyhow::Result<()> {
-        self.check()?;
+        self.check_to_migrate()?;
+        self.tls.check()?;
+        self.auth.check()?;
         let addresses = [("HOLDFAST_LISTEN", self.listen), ("HOLDFAST_HTTP_LISTEN", self.http_listen)];
         self.auth.check_addresses(&addresses)
     }

@@ -23,13 +23,14 @@ async fn run() -> anyhow::Result<ExitCode> {
     {
         return Ok(ExitCode::SUCCESS);
     }
-    config.check().map_err(server::misconfigured)?;
+    let migrates = matches!(config.command, Some(Subcommand::Migrate));
+    let checked = if migrates { config.check_to_migrate() } else { config.check_to_serve() };
+    checked.map_err(server::misconfigured)?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Catalog)?;
-    if let Some(Subcommand::Migrate) = config.command {
+    if migrates {
         return postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await.map(|()| ExitCode::SUCCESS);
     }
-    config.check_to_serve().map_err(server::misconfigured)?;
     let endpoints = Endpoints::bind(config.listen, config.http_listen, &config.tls).await?;
     serve(endpoints, &config, server::on_terminate()).await.map(|()| ExitCode::SUCCESS)
 }

@@ -274,7 +274,16 @@ impl Config {
         server::check_urls(&self.catalog_http_url).context("read the URL of the catalog's HTTP port")
     }
 
-    /// The same, and whether it may serve where it is to listen.
+    /// Whether `migrate` can use it: the database is all that it needs.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_to_migrate(&self) -> anyhow::Result<()> {
+        self.database.check()?;
+        self.telemetry.check()
+    }
+
+    /// The same as [`Self::check`], and whether it may serve where it is to listen.
     ///
     /// # Errors
     /// What is wrong with it.

@@ -23,8 +23,12 @@ async fn run() -> anyhow::Result<ExitCode> {
     {
         return Ok(ExitCode::SUCCESS);
     }
-    let serves = matches!(config.command, Some(Subcommand::Common(_)) | None);
-    if serves { config.check_to_serve() } else { config.check() }.map_err(server::misconfigured)?;
+    let checked = match config.command {
+        Some(Subcommand::Migrate) => config.check_to_migrate(),
+        Some(Subcommand::RetryParked | Subcommand::Repair) => config.check(),
+        Some(Subcommand::Common(_)) | None => config.check_to_serve(),
+    };
+    checked.map_err(server::misconfigured)?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Reservation)?;
     match config.command {

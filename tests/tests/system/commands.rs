@@ -109,6 +109,8 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
         (ServiceKind::Reservation, ("HOLDFAST_AMQP_URL", "http://u:geheim@mq"), "RabbitMQ"),
         (ServiceKind::Reservation, ("HOLDFAST_CATALOG_URL", "catalog"), "catalog"),
         (ServiceKind::Expirer, ("HOLDFAST_RESERVATION_URL", "nowhere"), "reservation"),
+        (ServiceKind::Reservation, ("HOLDFAST_CALLS_CA_FILE", "/nowhere/ca.pem"), "plain text"),
+        (ServiceKind::Expirer, ("HOLDFAST_AMQP_CA_FILE", "/nowhere/ca.pem"), "plain text"),
         (ServiceKind::Expirer, ("HOLDFAST_OTLP_ENDPOINT", "nowhere"), "OTLP"),
         (ServiceKind::Expirer, ("HOLDFAST_TRACE_RATIO", "2"), "--trace-ratio"),
         (
@@ -126,6 +128,20 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
             assert!(said.anywhere(why), "{name}={value}: {said:?}");
             assert!(!said.anywhere("geheim"), "{said:?}");
         }
+    }
+}
+
+/// It may run where nothing else is set up.
+#[test]
+fn migrate_looks_at_nothing_but_the_database() {
+    let elsewhere = [
+        ("HOLDFAST_CALLS_CA_FILE", "/nowhere/ca.pem"),
+        ("HOLDFAST_AMQP_CA_FILE", "/nowhere/ca.pem"),
+        ("HOLDFAST_TLS_CERT_FILE", "/nowhere/own.pem"),
+        ("HOLDFAST_AUTH", "on"),
+    ];
+    for kind in [ServiceKind::Catalog, ServiceKind::Reservation] {
+        shared().migrate_with(kind, &elsewhere).expect("it has all that it needs");
     }
 }
 

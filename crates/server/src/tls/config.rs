@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{bail, ensure};
+use anyhow::bail;
 
 use super::{
     accept::Servers,
@@ -76,8 +76,8 @@ impl TlsConfig {
 /// How this process knows other services, and they it.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
 pub struct CallsConfig {
-    /// Who signs the certificates of the services that are called, in PEM: needed for `https://` URLs. The file is followed:
-    /// new connections use what is there.
+    /// Who signs the certificates of the services that are called, in PEM: needed for `https://` URLs, and refused with others. The
+    /// file is followed: new connections use what is there.
     #[arg(long, env = "HOLDFAST_CALLS_CA_FILE", value_name = "FILE")]
     pub calls_ca_file: Option<PathBuf>,
     /// The certificate that is shown to services that are called, with its chain, in PEM; followed likewise. May be the one that
@@ -93,13 +93,10 @@ impl CallsConfig {
     /// Whether it can be used to call these URLs, parted by commas.
     ///
     /// # Errors
-    /// One of them is not a URL, or is of `https` without a CA; or a file is missing, cannot be read, or makes no sense.
+    /// One of them is not a URL, is of `https` without a CA, or of `http` with one; or a file is missing, cannot be read, or makes
+    /// no sense.
     pub fn check(&self, urls: &str) -> anyhow::Result<()> {
-        crate::check_urls(urls)?;
-        ensure!(
-            self.calls_ca_file.is_some() || !crate::client::any_https(urls),
-            "an https:// URL needs HOLDFAST_CALLS_CA_FILE: who signs the certificates there"
-        );
+        crate::client::check_schemes(urls, self.calls_ca_file.is_some())?;
         Dialer::check(self)
     }
 
@@ -161,6 +158,15 @@ mod tests {
         assert!(plain.check("http://h:1,http://i:1").is_ok());
         let error = plain.check("http://h:1,https://i:1").unwrap_err();
         assert!(error.to_string().contains("HOLDFAST_CALLS_CA_FILE"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_called_in_plain_text_where_there_are_certificates() {
+        let config = CallsConfig { calls_ca_file: Some("ca.pem".into()), ..CallsConfig::default() };
+        for urls in ["http://h:1", "https://h:1,http://i:1"] {
+            let error = config.check(urls).unwrap_err();
+            assert!(error.to_string().contains("plain text"), "{error}");
+        }
     }
 
     #[test]

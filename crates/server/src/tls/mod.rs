@@ -6,6 +6,7 @@
 mod accept;
 mod config;
 mod connect;
+mod door;
 mod expiry;
 mod follow;
 mod peer;
@@ -16,11 +17,12 @@ use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
 
-pub(crate) use accept::{Acceptor, Port, secured};
+pub(crate) use accept::{Acceptor, Port};
 pub use config::{CallsConfig, TlsConfig};
 pub use connect::Dialer;
 pub(crate) use connect::unverified;
-pub use peer::{Peer, PeerCertificate};
+pub(crate) use door::secured;
+pub use peer::{Name, Peer, PeerCertificate};
 pub(crate) use transport::Transport;
 
 /// The one that does all cryptography.

@@ -1,7 +1,10 @@
 //! Health over gRPC and HTTP, and reflection.
 
-use server::PartState;
-use tonic::Code;
+use http::Request;
+use server::{Access, Admission, Calls, Health, PartState, Services, Snapshot};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, body::Body};
 use tonic_health::pb::{
     HealthCheckRequest, HealthCheckResponse, health_check_response::ServingStatus,
     health_client::HealthClient,
@@ -28,6 +31,31 @@ async fn readiness_follows_the_required_parts_and_liveness_does_not() {
     assert!(get(&running, "/livez").await.starts_with("HTTP/1.1 200"));
     assert!(get(&running, "/metrics").await.starts_with("HTTP/1.1 200"));
     end(running).await;
+}
+
+/// What becomes ready first is believed: REST comes over another port, which is open from the start.
+#[tokio::test]
+async fn a_process_that_says_that_it_is_ready_takes_calls() {
+    let (health, calls, stop) = (Health::new(&[SERVICE]), Calls::default(), CancellationToken::new());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    assert!(!health.is_ready());
+    let mut changes = health.subscribe();
+    let admission = Admission::new(1, &[]);
+    let serving = server::serve(
+        listener,
+        Services::new(),
+        health,
+        admission,
+        Access::open(),
+        calls.clone(),
+        stop.clone(),
+    );
+    let serving = tokio::spawn(serving);
+    changes.wait_for(Snapshot::is_ready).await.unwrap();
+    let answer = calls.call(Request::post("/test.Test/Call").body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.headers()["grpc-status"], "12", "there is no such service, and that is all");
+    stop.cancel();
+    serving.await.unwrap().unwrap();
 }
 
 #[tokio::test]

@@ -14,7 +14,9 @@ use std::{
 
 use axum::{Extension, Router, response::Response, routing::post};
 use http::uri::PathAndQuery;
-use server::{Access, Admission, Calls, Channel, Endpoints, Health, Listener, Peer, Services, TlsConfig};
+use server::{
+    Access, Admission, Calls, Channel, Endpoints, Health, Listener, Name, Peer, Services, TlsConfig,
+};
 use telemetry::{LogFormat, Telemetry, TelemetryConfig};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -167,7 +169,7 @@ async fn fail(request: http::Request<axum::body::Body>) -> http::Response<tonic:
 /// Says who calls: fails with the names in the caller's certificate, parted by commas.
 async fn who(Extension(peer): Extension<Peer>) -> Response {
     let names = match &peer.certificate {
-        Some(certificate) => certificate.names().collect::<Vec<_>>().join(","),
+        Some(certificate) => certificate.names().map(Name::as_str).collect::<Vec<_>>().join(","),
         None => "nobody".to_owned(),
     };
     Status::aborted(names).into_http()
