@@ -60,14 +60,20 @@ impl PaymentProvider {
 
     /// Sends this, as if it were that many seconds since 1970.
     pub async fn send_at(&self, rest: &Rest, seconds: u64, body: &str) -> Answer {
+        let request = Request::post("/v1/payments/webhook")
+            .header("content-type", "application/json")
+            .header("webhook-signature", self.sign(seconds, body))
+            .body(body.to_owned().into());
+        rest.send(request.expect("a request")).await
+    }
+
+    /// The signature of this, as of that many seconds since 1970.
+    #[must_use]
+    pub fn sign(&self, seconds: u64, body: &str) -> String {
         let mac = Hmac::<Sha256>::new_from_slice(self.secret.as_bytes()).expect("any length will do");
         let mac = mac.chain_update(format!("{seconds}.{body}")).finalize().into_bytes();
         let hex = mac.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        let request = Request::post("/v1/payments/webhook")
-            .header("content-type", "application/json")
-            .header("webhook-signature", format!("t={seconds},v1={hex}"))
-            .body(body.to_owned().into());
-        rest.send(request.expect("a request")).await
+        format!("t={seconds},v1={hex}")
     }
 }
 

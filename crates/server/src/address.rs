@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ::http::Request;
+use ::http::{Extensions, Request};
 
 use crate::Peer;
 
@@ -14,7 +14,11 @@ impl Address {
     /// That of a request, whichever way it came; none where it has no connection.
     #[must_use]
     pub fn of<B>(request: &Request<B>) -> Option<Self> {
-        let extensions = request.extensions();
+        Self::among(request.extensions())
+    }
+
+    /// That of the request with these extensions.
+    pub(crate) fn among(extensions: &Extensions) -> Option<Self> {
         let of_grpc = || Some(Self(extensions.get::<Peer>()?.address?.ip()));
         extensions.get::<Self>().copied().or_else(of_grpc)
     }

@@ -1,8 +1,8 @@
 //! Requests on their way: each is read whole before its call is let in, so that who sends slowly takes no place of a call.
 //!
-//! What has come with the head is read at once. What has not has a limited room together with all others, in which the oldest
-//! makes place for the newest; and it must go on coming. Customers, services and health have rooms of their own: none of them
-//! puts out another's.
+//! What has come with the head is read at once. What has not has a limited room together with all others, in which the oldest, of the
+//! address that has the most, makes place for the newest; and it must go on coming. Customers, services and health have rooms of
+//! their own: none of them puts out another's.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::timeout;
 use tonic::Status;
 
-use crate::{admission::Kind, room::Room};
+use crate::{Address, admission::Kind, room::Room};
 
 /// Requests that are awaited at a time.
 const ENTRIES: usize = 1_024;
@@ -93,31 +93,32 @@ impl Arrivals {
         Self(Room::new(entries, bytes))
     }
 
-    /// All of a body, of so many bytes at most.
+    /// All of a body, of so many bytes at most. `from` is where it comes from, asked for only if that matters.
     ///
     /// # Errors
     /// It does not arrive.
-    pub async fn whole<B>(&self, mut body: B, limit: usize) -> Result<Bytes, Late>
+    pub async fn whole<B, F>(&self, mut body: B, limit: usize, from: F) -> Result<Bytes, Late>
     where
         B: HttpBody<Data = Bytes> + Unpin,
+        F: FnOnce() -> Option<Address>,
     {
         let mut parts = Parts { limit, ..Parts::default() };
         while !body.is_end_stream() {
             match body.frame().now_or_never() {
                 Some(Some(frame)) => _ = parts.add(frame)?,
                 Some(None) => break,
-                None => return self.rest(body, parts).await,
+                None => return self.rest(body, parts, from()).await,
             }
         }
         Ok(parts.together())
     }
 
     /// What has not come yet.
-    async fn rest<B>(&self, mut body: B, mut parts: Parts) -> Result<Bytes, Late>
+    async fn rest<B>(&self, mut body: B, mut parts: Parts, from: Option<Address>) -> Result<Bytes, Late>
     where
         B: HttpBody<Data = Bytes> + Unpin,
     {
-        let place = self.0.enter();
+        let place = from.map_or_else(|| self.0.enter(), |address| self.0.enter_from(address));
         let mut taken = place.take(parts.length);
         while taken {
             let frame = tokio::select! {
@@ -207,14 +208,18 @@ mod tests {
         (sender, Body::from_stream(parts))
     }
 
+    fn nowhere() -> Option<Address> {
+        None
+    }
+
     #[tokio::test]
     async fn what_is_there_is_read_at_once_without_a_place() {
         let arrivals = Arrivals(Room::new(0, 0));
         let body = Body::from_stream(stream::iter(["ab", "", "cd"].map(Ok::<_, Infallible>)));
-        let whole = pin!(arrivals.whole(body, 4));
+        let whole = pin!(arrivals.whole(body, 4, nowhere));
         assert_eq!(poll!(whole), std::task::Poll::Ready(Ok(Bytes::from_static(b"abcd"))));
-        assert_eq!(arrivals.whole(Body::from("abcde"), 4).await, Err(Late::TooLarge(4)));
-        assert_eq!(arrivals.whole(Body::empty(), 0).await, Ok(Bytes::new()));
+        assert_eq!(arrivals.whole(Body::from("abcde"), 4, nowhere).await, Err(Late::TooLarge(4)));
+        assert_eq!(arrivals.whole(Body::empty(), 0, nowhere).await, Ok(Bytes::new()));
     }
 
     #[tokio::test(start_paused = true)]
@@ -225,12 +230,12 @@ mod tests {
             (n < 5).then_some((Ok::<_, Infallible>("x"), n + 1))
         });
         assert_eq!(
-            arrivals.whole(Body::from_stream(drips.boxed()), 5).await,
+            arrivals.whole(Body::from_stream(drips.boxed()), 5, nowhere).await,
             Ok(Bytes::from_static(b"xxxxx"))
         );
         let (_sender, body) = slow();
         let before = start.elapsed();
-        assert_eq!(arrivals.whole(body, 5).await, Err(Late::Silent));
+        assert_eq!(arrivals.whole(body, 5, nowhere).await, Err(Late::Silent));
         assert_eq!(start.elapsed(), before + SILENCE);
         assert_eq!(arrivals.taken(), (0, 0));
     }
@@ -242,7 +247,7 @@ mod tests {
             let (sender, body) = slow();
             sender.unbounded_send(Ok(text)).unwrap();
             let arrivals = arrivals.clone();
-            (sender, tokio::spawn(async move { arrivals.whole(body, 100).await }))
+            (sender, tokio::spawn(async move { arrivals.whole(body, 100, nowhere).await }))
         };
         let (_hog, first) = start(b"12345678");
         while arrivals.taken() != (1, 8) {

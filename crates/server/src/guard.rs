@@ -14,7 +14,7 @@ use tower::Service;
 use tracing::Instrument as _;
 
 use crate::{
-    Access, Admission, Peer, Services,
+    Access, Address, Admission, Peer, Services,
     admission::{Admitted, Kind},
     arrivals::Rooms,
     calls::Upload,
@@ -109,7 +109,7 @@ impl Guarded {
         let upload = parts.extensions.remove::<Upload>();
         let (arrivals, most) = self.arrivals.of(kind);
         let limit = upload.as_ref().map_or(most, |upload| upload.limit);
-        let arrived = arrivals.whole(body, limit).await;
+        let arrived = arrivals.whole(body, limit, || Address::among(&parts.extensions)).await;
         // What did not arrive makes no message.
         let admitted = if arrived.is_ok() { self.admission.admit(path)? } else { Admitted::without_leave() };
         let message = match upload {

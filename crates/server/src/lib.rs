@@ -70,7 +70,7 @@ pub use health::{Health, Part, PartState, Snapshot};
 pub use http::Crowded;
 pub use jobs::Jobs;
 pub use listener::{Endpoints, Listener};
-pub use rate::RateConfig;
+pub use rate::{Penalties, RateConfig};
 pub use refusals::count_refusal;
 pub use refused::over_http as count_refused_over_http;
 pub use room::{Place, Room};

@@ -6,7 +6,7 @@
 use std::{
     hash::{BuildHasher as _, RandomState},
     net::IpAddr,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -74,6 +74,39 @@ pub(crate) struct Rates {
     sets: Box<[Mutex<[Bucket; WAYS]>]>,
 }
 
+/// How often each address may be refused before nothing of it is looked at any more: for what has no caller before it was looked at.
+#[derive(Debug)]
+pub struct Penalties(Option<Rates>);
+
+impl Penalties {
+    /// So often a second, on average, and twice as often at once. None: as often as it likes.
+    #[must_use]
+    pub fn new(rate_limit: Option<u32>) -> Self {
+        Self(Rates::new(&RateConfig { rate_limit, rate_burst: None }))
+    }
+
+    /// Whether a request of this address is to be looked at.
+    ///
+    /// # Errors
+    /// Too many were refused: when the next one will be.
+    pub fn check(&self, address: Option<Address>) -> Result<(), Status> {
+        self.of(address).map_or(Ok(()), |(rates, key)| {
+            rates.look(rates.hash(&key), rates.now_ns()).map_err(api::rate_limited)
+        })
+    }
+
+    /// Notes that one was refused.
+    pub fn add(&self, address: Option<Address>) {
+        if let Some((rates, key)) = self.of(address) {
+            let _ = rates.take(rates.hash(&key), rates.now_ns());
+        }
+    }
+
+    fn of(&self, address: Option<Address>) -> Option<(&Rates, Key)> {
+        Some((self.0.as_ref()?, Key::Address(address?.network())))
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default)]
 struct Bucket {
     caller: u64,
@@ -99,17 +132,43 @@ impl Rates {
 
     /// Takes a token of the caller's bucket.
     pub(crate) fn admit(&self, caller: &Key) -> Result<(), Status> {
-        let now_ns = u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX);
-        self.take(self.hasher.hash_one(caller), now_ns).map_err(|wait| {
+        self.take(self.hash(caller), self.now_ns()).map_err(|wait| {
             LIMITED.add(1, &[]);
             api::rate_limited(wait)
         })
     }
 
+    fn hash(&self, caller: &Key) -> u64 {
+        self.hasher.hash_one(caller)
+    }
+
+    fn now_ns(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Whether there is a token, or else when there will be one.
+    fn look(&self, caller: u64, now_ns: u64) -> Result<(), Duration> {
+        let set = self.set(caller);
+        let bucket = set.iter().find(|bucket| bucket.caller == caller);
+        bucket.map_or(Ok(()), |bucket| self.due(bucket.full_ns.max(now_ns), now_ns))
+    }
+
+    /// The same of a bucket that is full again then.
+    fn due(&self, full_ns: u64, now_ns: u64) -> Result<(), Duration> {
+        match (full_ns - now_ns).checked_sub(self.burst_ns) {
+            None | Some(0) => Ok(()),
+            Some(too_early) => Err(Duration::from_nanos(too_early)),
+        }
+    }
+
+    fn set(&self, caller: u64) -> MutexGuard<'_, [Bucket; WAYS]> {
+        let number = usize::try_from(caller % (SETS as u64)).expect("it is below the number of sets");
+        self.sets[number].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Takes a token, or says when there will be one.
     fn take(&self, caller: u64, now_ns: u64) -> Result<(), Duration> {
-        let number = usize::try_from(caller % (SETS as u64)).expect("it is below the number of sets");
-        let mut set = self.sets[number].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut set = self.set(caller);
         let mut chosen = 0;
         for (at, bucket) in set.iter().enumerate() {
             if bucket.caller == caller {
@@ -125,13 +184,9 @@ impl Rates {
             *bucket = Bucket { caller, full_ns: 0 };
         }
         let full_ns = bucket.full_ns.max(now_ns);
-        match (full_ns - now_ns).checked_sub(self.burst_ns) {
-            None | Some(0) => {
-                bucket.full_ns = full_ns + self.interval_ns;
-                Ok(())
-            }
-            Some(too_early) => Err(Duration::from_nanos(too_early)),
-        }
+        self.due(full_ns, now_ns)?;
+        bucket.full_ns = full_ns + self.interval_ns;
+        Ok(())
     }
 }
 
@@ -194,6 +249,26 @@ mod tests {
         assert_eq!(key(None, home), address);
         assert_eq!(key(Some((Role::Service, "expirer")), home), None);
         assert_eq!(key(Some((Role::Operator, "payment-provider")), None), None);
+    }
+
+    #[test]
+    fn who_is_refused_too_often_is_not_looked_at_and_nobody_else_suffers() {
+        let (junk, honest) = (Some(Address([10, 0, 0, 1].into())), Some(Address([10, 0, 0, 2].into())));
+        let penalties = Penalties::new(Some(1));
+        for _ in 0..100 {
+            assert!(penalties.check(honest).is_ok() && penalties.check(None).is_ok());
+        }
+        for _ in 0..2 {
+            assert!(penalties.check(junk).is_ok(), "to be looked at costs nothing");
+            penalties.add(junk);
+        }
+        penalties.add(junk);
+        let refused = penalties.check(junk).unwrap_err();
+        assert_eq!(api::reason_of(&refused), "RATE_LIMITED");
+        assert!(penalties.check(honest).is_ok());
+        let none = Penalties::new(None);
+        (0..100).for_each(|_| none.add(junk));
+        assert!(none.check(junk).is_ok());
     }
 
     #[test]

@@ -1,15 +1,21 @@
-//! Room for what waits for the other side of a connection: so many entries, so many bytes. When it runs out, who has been there
-//! longest goes.
+//! Room for what waits for the other side of a connection: so many entries, so many bytes, fairly shared by where they come from.
+//! When it runs out, who has been there longest goes: of those from the address that has the most.
 //!
 //! A limit that refused newcomers would let a few who never move keep everybody else out. Whoever is quick is never the
-//! oldest for long.
+//! oldest for long; and who sends very much from one address puts out nobody but themselves.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
+    net::{IpAddr, Ipv4Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio_util::sync::CancellationToken;
+
+use crate::Address;
+
+/// Whose address is not known.
+const NOWHERE: Address = Address(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
 
 /// The room. Clones share it.
 #[derive(Clone, Debug)]
@@ -28,10 +34,19 @@ struct Within {
     next: u64,
     bytes: usize,
     entries: BTreeMap<u64, Entry>,
+    /// What each address has of it.
+    shares: HashMap<IpAddr, Share>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Share {
+    entries: usize,
+    bytes: usize,
 }
 
 #[derive(Debug)]
 struct Entry {
+    address: IpAddr,
     bytes: usize,
     out: CancellationToken,
 }
@@ -40,6 +55,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Place {
     room: Room,
+    address: IpAddr,
     number: u64,
     out: CancellationToken,
 }
@@ -54,16 +70,23 @@ impl Room {
     /// A place without bytes yet. There is always one: if need be that of the oldest.
     #[must_use]
     pub fn enter(&self) -> Place {
-        let out = CancellationToken::new();
+        self.enter_from(NOWHERE)
+    }
+
+    /// The same for somebody at this address.
+    #[must_use]
+    pub fn enter_from(&self, address: Address) -> Place {
+        let (address, out) = (address.network(), CancellationToken::new());
         let mut within = self.within();
         if within.entries.len() >= self.0.max_entries {
-            within.put_out_oldest();
+            within.make_place(address, 1, |share| share.entries);
         }
         let number = within.next;
         within.next += 1;
-        within.entries.insert(number, Entry { bytes: 0, out: out.clone() });
+        within.entries.insert(number, Entry { address, bytes: 0, out: out.clone() });
+        within.shares.entry(address).or_default().entries += 1;
         drop(within);
-        Place { room: self.clone(), number, out }
+        Place { room: self.clone(), address, number, out }
     }
 
     fn within(&self) -> MutexGuard<'_, Within> {
@@ -79,12 +102,33 @@ impl Room {
 }
 
 impl Within {
-    /// Answers whose place it was.
-    fn put_out_oldest(&mut self) -> Option<u64> {
-        let (number, entry) = self.entries.pop_first()?;
+    /// Puts somebody out for who comes from this address and wants so much `more` of what `counted` counts: the oldest from the
+    /// address that has the most of it then. Where all have one, and the newcomer none, that is the oldest of all.
+    fn make_place(&mut self, address: IpAddr, more: usize, counted: impl Fn(&Share) -> usize) {
+        let own = self.shares.get(&address).map_or(0, &counted) + more;
+        let most = self.shares.values().map(&counted).max().unwrap_or_default();
+        let has_most = |entry: &Entry| match self.shares.get(&entry.address) {
+            Some(share) if most > own => counted(share) == most,
+            _ => entry.address == address,
+        };
+        let loser = self.entries.iter().find(|(_, entry)| has_most(entry));
+        let loser = loser.or_else(|| self.entries.first_key_value()).map(|(number, _)| *number);
+        if let Some(entry) = loser.and_then(|number| self.remove(number)) {
+            entry.out.cancel();
+        }
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Entry> {
+        let entry = self.entries.remove(&number)?;
         self.bytes -= entry.bytes;
-        entry.out.cancel();
-        Some(number)
+        if let Some(share) = self.shares.get_mut(&entry.address) {
+            share.entries -= 1;
+            share.bytes -= entry.bytes;
+            if share.entries == 0 {
+                self.shares.remove(&entry.address);
+            }
+        }
+        Some(entry)
     }
 }
 
@@ -101,9 +145,10 @@ impl Place {
             if within.bytes + bytes <= self.room.0.max_bytes {
                 break;
             }
-            within.put_out_oldest();
+            within.make_place(self.address, bytes, |share| share.bytes);
         }
         within.bytes += bytes;
+        within.shares.entry(self.address).or_default().bytes += bytes;
         if let Some(entry) = within.entries.get_mut(&self.number) {
             entry.bytes += bytes;
         }
@@ -124,10 +169,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut within = self.room.within();
-        if let Some(entry) = within.entries.remove(&self.number) {
-            within.bytes -= entry.bytes;
-        }
+        self.room.within().remove(self.number);
     }
 }
 
@@ -156,5 +198,29 @@ mod tests {
         // Alone, it is the oldest itself.
         assert!(!young.take(31) && young.is_out());
         assert_eq!(room.taken(), (0, 0));
+    }
+    #[test]
+    fn who_comes_again_and_again_from_one_address_puts_out_nobody_elsewhere() {
+        let (junk, honest) = (Address([10, 0, 0, 1].into()), Address([10, 0, 0, 2].into()));
+        let room = Room::new(3, 100);
+        let old = room.enter_from(honest);
+        assert!(old.take(30));
+        let places: Vec<_> = (0..5).map(|_| room.enter_from(junk)).collect();
+        assert_eq!(places.iter().map(Place::is_out).collect::<Vec<_>>(), [true, true, true, false, false]);
+        assert!(places[3].take(35) && places[4].take(35) && !old.is_out());
+        // Of the bytes too: it has the most of them.
+        assert!(places[4].take(10) && places[3].is_out() && !old.is_out());
+        assert!(places[4].take(25) && old.take(20) && places[4].is_out());
+        assert_eq!(room.taken(), (1, 50));
+    }
+
+    #[test]
+    fn where_all_addresses_have_as_much_the_oldest_goes() {
+        let address = |n: u8| Address([10, 0, 0, n].into());
+        let room = Room::new(3, 100);
+        let places: Vec<_> = (1..=4).map(|n| room.enter_from(address(n))).collect();
+        assert_eq!(places.iter().map(Place::is_out).collect::<Vec<_>>(), [true, false, false, false]);
+        drop(places);
+        assert!(room.within().shares.is_empty());
     }
 }

@@ -39,11 +39,21 @@ pub enum Error {
     #[error("booking id {0} was used before with other content")]
     BookingIdReused(BookingId),
     /// The payment id was used before for something else.
-    #[error("payment id {0} was used before for something else")]
-    PaymentIdReused(PaymentId),
+    #[error("payment id {id} was used before for something else")]
+    PaymentIdReused {
+        /// The id.
+        id: PaymentId,
+        /// The booking that it is of; this one: with another end.
+        used_for: BookingId,
+    },
     /// The refund id was used before for something else.
-    #[error("refund id {0} was used before for something else")]
-    RefundIdReused(RefundId),
+    #[error("refund id {id} was used before for something else")]
+    RefundIdReused {
+        /// The id.
+        id: RefundId,
+        /// The booking that it is of.
+        used_for: BookingId,
+    },
     /// The catalog refused the hold.
     #[error("the catalog refused")]
     HoldRefused(Box<Status>),
@@ -176,9 +186,13 @@ impl From<Error> for Status {
                 api::refusal(Code::PermissionDenied, reason, message, [])
             }
             Error::Refused { booking_id, refusal } => refusal_status(booking_id, refusal, message),
-            Error::BookingIdReused(id) => id_reused(message, "booking_id", &id),
-            Error::PaymentIdReused(id) => id_reused(message, "payment_id", &id),
-            Error::RefundIdReused(id) => id_reused(message, "refund_id", &id),
+            Error::BookingIdReused(id) => id_reused(message, [("booking_id", id.to_string())]),
+            Error::PaymentIdReused { id, used_for } => {
+                id_reused(message, [("payment_id", id.to_string()), ("used_for", used_for.to_string())])
+            }
+            Error::RefundIdReused { id, used_for } => {
+                id_reused(message, [("refund_id", id.to_string()), ("used_for", used_for.to_string())])
+            }
             Error::HoldRefused(status) => *status,
             Error::Overloaded | Error::Failed(Failure::Overload) => api::overloaded(),
             Error::Failed(Failure::Outage) => api::unavailable(),
@@ -194,8 +208,9 @@ fn refused(code: Code, reason: ErrorReason, message: String, key: &str, id: &imp
     api::refusal(code, api::reason_name(reason.as_str_name()), message, [(key, id.to_string())])
 }
 
-fn id_reused(message: String, key: &str, id: &impl Display) -> Status {
-    refused(Code::AlreadyExists, ErrorReason::IdReused, message, key, id)
+fn id_reused<const N: usize>(message: String, metadata: [(&str, String); N]) -> Status {
+    let reason = api::reason_name(ErrorReason::IdReused.as_str_name());
+    api::refusal(Code::AlreadyExists, reason, message, metadata)
 }
 
 fn refusal_status(booking_id: BookingId, refusal: Refusal, message: String) -> Status {
@@ -213,7 +228,7 @@ fn refusal_status(booking_id: BookingId, refusal: Refusal, message: String) -> S
             ErrorReason::HoldLifetimeExceeded
         }
         // The handlers name the id; another attempt may be made at once.
-        Refusal::IdReused => return id_reused(message, "booking_id", &booking_id),
+        Refusal::IdReused { .. } => return id_reused(message, [("booking_id", booking_id.to_string())]),
         Refusal::Superseded => return api::unavailable(),
     };
     api::refusal(Code::FailedPrecondition, api::reason_name(reason.as_str_name()), message, metadata)

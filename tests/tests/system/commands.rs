@@ -28,7 +28,7 @@ fn version_names_the_program_its_version_and_its_commit_without_any_configuratio
 }
 
 /// The options that need not be given, or cannot be made up.
-const WITHOUT_DEFAULT: [&str; 24] = [
+const WITHOUT_DEFAULT: [&str; 25] = [
     "auth-jwks",
     "auth-jwks-ca-file",
     "auth-issuer",
@@ -53,6 +53,7 @@ const WITHOUT_DEFAULT: [&str; 24] = [
     "rate-limit",
     "rate-burst",
     "webhook-secrets-file",
+    "webhook-rate-limit",
 ];
 
 #[test]

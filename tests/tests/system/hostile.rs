@@ -15,7 +15,10 @@ use http::{Request, Version};
 use prost::bytes::Bytes;
 use proto::catalog::{ListProductsRequest, Product};
 use stack::Service;
-use system_tests::{Outcome, OwnStack, PATIENCE, Rest, World, eventually, hasty, memory_mib, own, units};
+use system_tests::{
+    Outcome, OwnStack, PATIENCE, Rest, World, eventually, fresh_id, hasty, memory_mib, own, sample_product,
+    units,
+};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -266,6 +269,48 @@ async fn headers_that_are_too_large_end_one_call_and_nothing_else() -> Outcome {
     let refused = response.await.map(|response| response.status().as_u16());
     assert!(!matches!(refused, Ok(200)), "{refused:?}");
     shop.serve_a_customer().await?;
+    shop.end();
+    Ok(())
+}
+
+/// The head of the answer to a call in gRPC-Web; the rest of it is not taken, and the window for it is small.
+async fn ask_in_grpc_web(service: &Service, message: &ListProductsRequest) -> (String, TcpStream) {
+    let to: SocketAddr = service.http_url().replace("http://", "").parse().expect("an address");
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("it can be set");
+    socket.bind("127.0.0.9:0".parse().expect("an address")).expect("all of 127/8 is this machine");
+    let mut stream = socket.connect(to).await.expect("it listens");
+    let body = frame(message);
+    let head = format!(
+        "POST {LIST_PRODUCTS} HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/grpc-web+proto\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(&[head.as_bytes(), &body].concat()).await.expect("it is taken");
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        said.push(stream.read_u8().await.expect("an answer has a head"));
+    }
+    (String::from_utf8_lossy(&said).into_owned(), stream)
+}
+
+/// The same over HTTP/1.1: more large answers than there are places, of which nobody takes more than the head.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_in_grpc_web_that_nobody_takes_keep_nobody_out() -> Outcome {
+    let shop = Shop::open("8").await;
+    let world = World::of(&shop.stack);
+    let description = "x".repeat(1_000);
+    let products = (0..1_000).map(|_| Product { description: description.clone(), ..sample_product() });
+    for product in products {
+        world.create_product(&fresh_id(), product).await?;
+    }
+    let mut untaken = Vec::new();
+    for _ in 0..12 {
+        let message = ListProductsRequest { page_size: 1_000, ..ListProductsRequest::default() };
+        let (head, stream) = ask_in_grpc_web(shop.stack.catalog(), &message).await;
+        assert!(head.starts_with("HTTP/1.1 200") && !head.contains("grpc-status"), "{head}");
+        untaken.push(stream);
+        shop.serve_a_customer().await?;
+    }
     shop.end();
     Ok(())
 }

@@ -77,3 +77,4 @@ mod traffic;
 mod transitions;
 mod watching;
 mod webhook;
+mod webhook_strangers;

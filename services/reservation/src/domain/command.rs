@@ -188,7 +188,10 @@ pub enum Refusal {
     },
     /// The payment or refund id was used for something else.
     #[error("the id was used before for something else")]
-    IdReused,
+    IdReused {
+        /// What it was used for: another booking, or this one, with another end.
+        used_for: BookingId,
+    },
     /// The attempt at the hold was given up meanwhile; another one may be made.
     #[error("the attempt at the hold was given up meanwhile")]
     Superseded,

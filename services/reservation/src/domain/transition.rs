@@ -150,10 +150,17 @@ impl Booking {
         payment: Payment,
         known: Known,
     ) -> Result<(), Refusal> {
-        if known != Known::Unused {
-            return self.payment_again(payment, known);
-        }
         let Payment { id, success } = payment;
+        match known {
+            Known::Unused => {}
+            Known::Payment { booking_id, outcome } if booking_id == self.id => {
+                return self.payment_again(success, outcome);
+            }
+            // An id is one booking's for good: it never pays for another one.
+            Known::Payment { booking_id, .. } | Known::Refund { booking_id } => {
+                return Err(Refusal::IdReused { used_for: booking_id });
+            }
+        }
         let reference = Some(id.get());
         let late = match (&self.state, success) {
             (State::PaymentPending(hold), true) => {
@@ -198,16 +205,12 @@ impl Booking {
     }
 
     /// A payment that was reported before is answered as it was then.
-    fn payment_again(&self, payment: Payment, known: Known) -> Result<(), Refusal> {
-        match known {
-            Known::Payment { booking_id, outcome } if booking_id == self.id => {
-                match (outcome, payment.success) {
-                    (PaymentOutcome::Accepted, true) | (PaymentOutcome::Failed, false) => Ok(()),
-                    (PaymentOutcome::RefundDue, true) => Err(self.late_payment()),
-                    _ => Err(Refusal::IdReused),
-                }
-            }
-            _ => Err(Refusal::IdReused),
+    const fn payment_again(&self, success: bool, outcome: PaymentOutcome) -> Result<(), Refusal> {
+        match (outcome, success) {
+            (PaymentOutcome::Accepted, true) | (PaymentOutcome::Failed, false) => Ok(()),
+            (PaymentOutcome::RefundDue, true) => Err(self.late_payment()),
+            (PaymentOutcome::Accepted | PaymentOutcome::RefundDue, false)
+            | (PaymentOutcome::Failed, true) => Err(Refusal::IdReused { used_for: self.id }),
         }
     }
 
@@ -228,7 +231,9 @@ impl Booking {
     fn refund(&mut self, change: &mut Change, id: RefundId, known: Known) -> Result<(), Refusal> {
         match (&self.state, known) {
             (State::Refunded { refund_id, .. }, _) if *refund_id == id => Ok(()),
-            (_, Known::Refund { booking_id }) if booking_id != self.id => Err(Refusal::IdReused),
+            (_, Known::Refund { booking_id }) if booking_id != self.id => {
+                Err(Refusal::IdReused { used_for: booking_id })
+            }
             (State::Confirmed { hold, payment_id }, _) => {
                 let (hold, payment_id) = (hold.clone(), *payment_id);
                 self.step(change, State::Refunded { hold, payment_id, refund_id: id }, Some(id.get()));

@@ -8,7 +8,8 @@ use super::{MAX_BODY_BYTES, outcome::Outcome, provider};
 pub(super) fn path() -> Value {
     let error = |name: &str| json!({ "$ref": format!("#/components/responses/{name}") });
     let settled =
-        [Outcome::Applied, Outcome::RefundDue, Outcome::Ignored, Outcome::Unclaimed].map(Outcome::as_str);
+        [Outcome::Applied, Outcome::RefundDue, Outcome::Ignored, Outcome::Unclaimed, Outcome::ClaimedTwice]
+            .map(Outcome::as_str);
     let unsigned = json!({
         "description": "There is no signature that is good, or it is older than 5 minutes. Nothing was done.",
         "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } },

@@ -21,7 +21,7 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header};
 use rest::Refused;
 use serde_json::json;
-use server::{Arrivals, Calls, Crowded, Late};
+use server::{Address, Arrivals, Calls, Crowded, Late, Penalties};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
@@ -45,6 +45,12 @@ pub struct WebhookConfig {
     /// rotated; read again when the file changes. Not set: there is no webhook.
     #[arg(long, env = "HOLDFAST_WEBHOOK_SECRETS_FILE", value_name = "FILE")]
     pub webhook_secrets_file: Option<PathBuf>,
+    /// How many requests to the webhook that have no good signature, or do not come to their end, an address may make a second; twice
+    /// as many at once. Then all of its requests are refused for a while, before anything of them is read. Not set: as many as come.
+    /// Set it where the provider does not share its address with others, as it does behind a proxy.
+    #[arg(long, env = "HOLDFAST_WEBHOOK_RATE_LIMIT", value_name = "REQUESTS",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub webhook_rate_limit: Option<u32>,
 }
 
 impl WebhookConfig {
@@ -68,6 +74,7 @@ impl WebhookConfig {
         let webhook = Webhook {
             secrets: Secrets::read(file)?,
             arrivals: Arrivals::new(ARRIVALS.0, ARRIVALS.1),
+            penalties: Penalties::new(self.webhook_rate_limit),
             provider: Provider::new(calls),
         };
         let route = post(receive).fallback(only_post);
@@ -79,6 +86,7 @@ impl WebhookConfig {
 struct Webhook {
     secrets: Secrets,
     arrivals: Arrivals,
+    penalties: Penalties,
     provider: Provider,
 }
 
@@ -86,6 +94,8 @@ struct Webhook {
 enum Unsettled {
     /// It came to no call.
     Refused(Outcome, Refused),
+    /// The same, and nothing shows that it is of the provider.
+    Strange(Outcome, Refused),
     /// A call refused it, and was counted.
     ByCall(Status),
 }
@@ -100,7 +110,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, request: Request) -> Respo
             metrics::webhook(Outcome::Later.as_str());
             Refused::from(status).into_response()
         }
-        Err(Unsettled::Refused(outcome, refused)) => {
+        Err(Unsettled::Refused(outcome, refused) | Unsettled::Strange(outcome, refused)) => {
             metrics::webhook(outcome.as_str());
             let mut response = refused.answer();
             // What was not read of it ends the connection.
@@ -120,11 +130,23 @@ impl Webhook {
         if request.extensions().get::<Crowded>().is_some() {
             return Err(Unsettled::Refused(Outcome::Later, api::overloaded().into()));
         }
+        let address = Address::of(&request);
+        let checked = self.penalties.check(address);
+        checked.map_err(|status| Unsettled::Refused(Outcome::Later, status.into()))?;
+        let done = self.take(address, request).await;
+        if let Err(Unsettled::Strange(..)) = done {
+            self.penalties.add(address);
+        }
+        done
+    }
+
+    /// The same, whoever sends it.
+    async fn take(&self, address: Option<Address>, request: Request) -> Result<Outcome, Unsettled> {
         let (parts, body) = request.into_parts();
         let signature = parts.headers.get(provider::SIGNATURE).and_then(|value| value.to_str().ok());
         // Before the body takes a place.
         let signature = signature.filter(|text| signature::is_of_now(text)).ok_or_else(unsigned)?;
-        let body = self.arrive(body).await?;
+        let body = self.arrive(address, body).await?;
         if !self.secrets.verify(signature, &body).await {
             return Err(unsigned());
         }
@@ -138,19 +160,18 @@ impl Webhook {
     }
 
     /// The whole of an event.
-    async fn arrive(&self, body: Body) -> Result<Bytes, Unsettled> {
-        let Ok(body) = timeout(ARRIVAL_TIMEOUT, self.arrivals.whole(body, MAX_BODY_BYTES)).await else {
+    async fn arrive(&self, address: Option<Address>, body: Body) -> Result<Bytes, Unsettled> {
+        let whole = self.arrivals.whole(body, MAX_BODY_BYTES, || address);
+        let Ok(body) = timeout(ARRIVAL_TIMEOUT, whole).await else {
             let message = format!("the event did not come within {} s", ARRIVAL_TIMEOUT.as_secs());
             let refused = Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message);
-            return Err(Unsettled::Refused(Outcome::Later, refused));
+            return Err(Unsettled::Strange(Outcome::Later, refused));
         };
-        body.map_err(|late| {
-            let outcome = match late {
-                // Whether its signature is good cannot be told.
-                Late::TooLarge(_) => Outcome::Unsigned,
-                Late::Silent | Late::PutOut | Late::BrokeOff => Outcome::Later,
-            };
-            Unsettled::Refused(outcome, late.into())
+        body.map_err(|late| match late {
+            // Whether its signature is good cannot be told.
+            Late::TooLarge(_) => Unsettled::Strange(Outcome::Unsigned, late.into()),
+            Late::Silent | Late::BrokeOff => Unsettled::Strange(Outcome::Later, late.into()),
+            Late::PutOut => Unsettled::Refused(Outcome::Later, late.into()),
         })
     }
 }
@@ -158,7 +179,7 @@ impl Webhook {
 fn unsigned() -> Unsettled {
     let message = "the signature is not that of a secret that is known, or is older than 5 minutes";
     let refused = Refused::new(StatusCode::UNAUTHORIZED, Code::Unauthenticated, message);
-    Unsettled::Refused(Outcome::Unsigned, refused)
+    Unsettled::Strange(Outcome::Unsigned, refused)
 }
 
 fn answer(outcome: Outcome) -> Response {

@@ -30,6 +30,8 @@ pub(super) enum Outcome {
     Ignored,
     /// Money was taken, and nobody can say for which booking.
     Unclaimed,
+    /// Money was taken by a payment that another booking has already: one of them was not paid.
+    ClaimedTwice,
     /// Not settled: to be sent again.
     Later,
     /// No signature that is good, or too large for one to be looked for.
@@ -39,11 +41,12 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Applied,
         Self::RefundDue,
         Self::Ignored,
         Self::Unclaimed,
+        Self::ClaimedTwice,
         Self::Later,
         Self::Unsigned,
         Self::Malformed,
@@ -55,6 +58,7 @@ impl Outcome {
             Self::RefundDue => "refund_due",
             Self::Ignored => "ignored",
             Self::Unclaimed => "unclaimed",
+            Self::ClaimedTwice => "claimed_twice",
             Self::Later => "later",
             Self::Unsigned => "unsigned",
             Self::Malformed => "malformed",
@@ -114,7 +118,8 @@ impl Provider {
         }
     }
 
-    /// Money was taken: it is recorded, whatever stands in its way.
+    /// Money was taken: it is recorded, whatever stands in its way. But for one booking only: the id of a payment that is another
+    /// booking's pays for nothing here.
     async fn succeeded(&self, id: &str, booking_id: Uuid, payment: &Named) -> Result<Outcome, Status> {
         let mut done = self.pay(id, booking_id, payment.id).await;
         if is(&done, "BOOKING_NOT_FOUND") {
@@ -122,12 +127,14 @@ impl Provider {
             self.bury(id, booking_id).await?;
             done = self.pay(id, booking_id, payment.id).await;
         }
-        if is(&done, "ID_REUSED") {
-            let again = payment.again(booking_id);
-            tracing::error!(%booking_id, payment_id = %payment.id, %again, "a payment that is another booking's, or ended otherwise: recorded again");
-            done = self.pay(id, booking_id, again).await;
+        let Some(used_for) = used_for(&done) else { return taken(done) };
+        if used_for != booking_id.to_string() {
+            tracing::error!(%booking_id, payment_id = %payment.id, used_for, provider.payment = payment.name, provider.event = id, "a payment that another booking has: somebody must find out whose it is, and whether money was taken twice");
+            return Ok(Outcome::ClaimedTwice);
         }
-        taken(done)
+        let again = payment.again(booking_id);
+        tracing::error!(%booking_id, payment_id = %payment.id, %again, "a payment that was told as failed took money: recorded again");
+        taken(self.pay(id, booking_id, again).await)
     }
 
     /// Both steps in one: the event that it started may come later, or never.
@@ -182,6 +189,12 @@ fn request<T>(id: &str, message: T) -> Request<T> {
 
 fn is(done: &Result<(), Status>, reason: &str) -> bool {
     done.as_ref().is_err_and(|status| api::reason_of(status) == reason)
+}
+
+/// The booking whose payment it is, where the id was used before.
+fn used_for(done: &Result<(), Status>) -> Option<String> {
+    let status = done.as_ref().err().filter(|status| api::reason_of(status) == "ID_REUSED")?;
+    api::metadata_of(status).remove("used_for")
 }
 
 fn label(done: &Result<Outcome, Status>) -> &'static str {

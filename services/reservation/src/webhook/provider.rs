@@ -58,7 +58,7 @@ impl Named {
         Ok(Self { id: own_id(what, name), name: name.to_owned() })
     }
 
-    /// Another id of it for this booking: for money whose own id stands for something else.
+    /// Another id of it for this booking: for money whose own id stands for a payment that failed.
     pub(super) fn again(&self, booking_id: Uuid) -> Uuid {
         own_id("again", &format!("{}:{booking_id}", self.id))
     }

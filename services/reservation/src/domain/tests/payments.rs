@@ -151,7 +151,8 @@ fn the_id_of_a_payment_with_another_end_or_of_another_booking_is_refused_in_ever
                     let mut booking = in_state(state);
                     let known = Known::Payment { booking_id, outcome };
                     let (change, answer) = booking.apply(&command, known, &POLICY, DEADLINE - TICK);
-                    assert_eq!(answer, Err(Refusal::IdReused), "{command:?} after {known:?}");
+                    let reused = Refusal::IdReused { used_for: booking_id };
+                    assert_eq!(answer, Err(reused), "{command:?} after {known:?}");
                     assert_eq!(change, Change::default());
                     assert_eq!(booking, in_state(state));
                 }
@@ -165,7 +166,7 @@ fn a_reused_payment_id_does_not_keep_the_clock_from_its_say() {
     let mut booking = in_state(StateName::Held);
     let known = Known::Payment { booking_id: other_id(), outcome: PaymentOutcome::Accepted };
     let (change, answer) = booking.apply(&Command::Pay(paid(1)), known, &POLICY, DEADLINE);
-    assert_eq!(answer, Err(Refusal::IdReused));
+    assert_eq!(answer, Err(Refusal::IdReused { used_for: other_id() }));
     assert_eq!((booking.state.name(), change.steps.len()), (StateName::Expired, 1));
 }
 
@@ -197,7 +198,8 @@ fn the_refund_of_another_booking_is_refused_in_every_state() {
         let mut booking = in_state(state);
         let known = Known::Refund { booking_id: other_id() };
         let answer = booking.apply(&Command::Refund(refund_id(1)), known, &POLICY, CREATED);
-        assert_eq!(answer, (Change::default(), Err(Refusal::IdReused)), "{}", state.as_str());
+        let reused = Refusal::IdReused { used_for: other_id() };
+        assert_eq!(answer, (Change::default(), Err(reused)), "{}", state.as_str());
         assert_eq!(booking, in_state(state));
     }
 }
