@@ -16,6 +16,8 @@ const PRODUCTS: [(i64, u64, u32); 4] =
     [(40, 600, 30), (12, 1_000, 12), (1_000_000, 1_800, 45), (300, 3_000, 20)];
 /// Rows of six seats and the hold time in milliseconds of each seat map.
 const MAPS: [(usize, u64); 2] = [(4, 1_000), (1, 1_800)];
+/// What one customer may have of each: counted all the time, and never too little.
+const LIMIT: i64 = 1_000_000;
 /// The letters of a row.
 const LETTERS: [char; 6] = ['A', 'B', 'C', 'D', 'E', 'F'];
 
@@ -33,14 +35,14 @@ impl Goods {
     pub async fn create(world: &World) -> Self {
         let mut goods = Self { products: Vec::new(), seats: Vec::new() };
         for (on_hand, ttl_ms, _) in PRODUCTS {
-            goods.products.push(world.product(on_hand, Duration::from_millis(ttl_ms)).await);
+            goods.products.push(world.limited_product(on_hand, Duration::from_millis(ttl_ms), LIMIT).await);
         }
         for (rows, ttl_ms) in MAPS {
             let labels: Vec<String> = (1..=rows)
                 .flat_map(|row| LETTERS.iter().map(move |letter| format!("{row}{letter}")))
                 .collect();
             let names: Vec<&str> = labels.iter().map(String::as_str).collect();
-            let map = world.seat_map(&names, Duration::from_millis(ttl_ms)).await;
+            let map = world.limited_seat_map(&names, Duration::from_millis(ttl_ms), LIMIT).await;
             goods.seats.extend(labels.into_iter().map(|label| (map.clone(), label)));
         }
         goods

@@ -41,6 +41,7 @@ impl Site {
             .env("HOLDFAST_HOLD_TTLS_MS", &ttls)
             .env("HOLDFAST_SWEEP_INTERVAL_MS", "500")
             .env("HOLDFAST_REVIEW_GRACE_MS", "300")
+            .env("HOLDFAST_MAX_OPEN_HOLDS_PER_CUSTOMER", "1000000")
             .env("HOLDFAST_PAYMENT_WINDOW_MS", "1500")
             .env("HOLDFAST_MAX_HOLD_MS", "8000")
             .env("HOLDFAST_DRAFT_TTL_MS", "3000");

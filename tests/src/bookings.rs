@@ -90,6 +90,12 @@ impl World {
         self.create(request(lines, true)).await
     }
 
+    /// CreateBooking with a hold, for this customer.
+    pub async fn hold_for(&self, customer_id: &str, lines: &[Line]) -> Result<Booking, Status> {
+        let customer_id = customer_id.to_owned();
+        self.create(CreateBookingRequest { customer_id, ..request(lines, true) }).await
+    }
+
     /// CreateBooking without a hold, for a new customer.
     pub async fn draft(&self, lines: &[Line]) -> Result<Booking, Status> {
         self.create(request(lines, false)).await

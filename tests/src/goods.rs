@@ -48,7 +48,17 @@ pub fn sample_seats(labels: &[&str]) -> Vec<Seat> {
 impl World {
     /// A new product with so many units, whose holds last so long.
     pub async fn product(&self, on_hand: i64, hold_ttl: Duration) -> Product {
-        let product = Product { on_hand, hold_ttl: Some(times(hold_ttl)), ..sample_product() };
+        self.limited_product(on_hand, hold_ttl, 0).await
+    }
+
+    /// The same, of which one customer may have so many.
+    pub async fn limited_product(&self, on_hand: i64, hold_ttl: Duration, limit: i64) -> Product {
+        let product = Product {
+            on_hand,
+            hold_ttl: Some(times(hold_ttl)),
+            max_units_per_customer: limit,
+            ..sample_product()
+        };
         self.create_product(&fresh_id(), product).await.expect("a product can be made")
     }
 
@@ -96,9 +106,15 @@ impl World {
 
     /// A new seat map with seats of these labels, whose holds last so long.
     pub async fn seat_map(&self, labels: &[&str], hold_ttl: Duration) -> SeatMap {
+        self.limited_seat_map(labels, hold_ttl, 0).await
+    }
+
+    /// The same, of which one customer may have so many seats.
+    pub async fn limited_seat_map(&self, labels: &[&str], hold_ttl: Duration, limit: i64) -> SeatMap {
         let seat_map = SeatMap {
             display_name: "A flight".to_owned(),
             hold_ttl: Some(times(hold_ttl)),
+            max_units_per_customer: limit,
             ..SeatMap::default()
         };
         let created = self.create_seat_map(&fresh_id(), seat_map, sample_seats(labels)).await;

@@ -9,7 +9,7 @@ use opentelemetry::{
 use proto::audit::{AuditRule, Violation};
 
 /// The rules, without the one that is none.
-pub const RULES: [AuditRule; 9] = [
+pub const RULES: [AuditRule; 10] = [
     AuditRule::ProductCounts,
     AuditRule::SeatOwner,
     AuditRule::HoldVerdict,
@@ -19,6 +19,7 @@ pub const RULES: [AuditRule; 9] = [
     AuditRule::BookingHasHold,
     AuditRule::SettlementCarried,
     AuditRule::PaymentRecorded,
+    AuditRule::CustomerCounts,
 ];
 
 /// The most violations of one kind in one answer, to bound its size.

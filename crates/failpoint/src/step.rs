@@ -64,7 +64,8 @@ steps! {
     SettleRecorded "settle.recorded" in Catalog: "The holds are COMMITTED or RELEASED; their units are not counted yet.";
     SettleReviewed "settle.reviewed" in Catalog: "Reviews are put off.";
     SettleProductsSettled "settle.products_settled" in Catalog: "Units of products are counted as sold or free.";
-    SettleSeatsSettled "settle.seats_settled" in Catalog: "Seats are sold or free; COMMIT has not been sent.";
+    SettleSeatsSettled "settle.seats_settled" in Catalog: "Seats are sold or free; customers have nothing back yet.";
+    SettleCountsGivenBack "settle.counts_given_back" in Catalog: "Customers have back what was counted; COMMIT has not been sent.";
     SettleCommitted "settle.committed" in Catalog: "COMMIT was acknowledged; the caller has not heard.";
     // Lost holds are put back: one transaction of the catalog.
     RestoreRecorded "restore.recorded" in Catalog: "Lost holds are back with all that they took; COMMIT has not been sent.";

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use catalog::domain::{
+    customer::CustomerLimit,
     hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
     ids::{BookingId, ProductId, SeatMapId},
     place::{self, Outcome, PlaceRequest, ProductOnSale, SeatOnSale, Shelf, Terms},
@@ -53,13 +54,18 @@ impl Protocol {
     }
 
     fn hold(&self, booking: u8, attempt: u8, row: HoldRow) -> Hold {
-        let lines = self.items(row.other).into_iter().map(|item| Line { item, price_minor: 1 }).collect();
+        let lines = self
+            .items(row.other)
+            .into_iter()
+            .map(|item| Line { item, price_minor: 1, counts: false })
+            .collect();
         Hold {
             key: key(booking, attempt),
             state: row.state,
             lines,
             currency: String::new(),
             hold_ttl_ms: self.bounds.times.hold.into(),
+            account: None,
         }
     }
 
@@ -74,8 +80,12 @@ impl Protocol {
     }
 
     fn place_once(&self, state: &mut State, booking: u8, attempt: u8, other: bool) -> (Placement, bool) {
-        let request =
-            PlaceRequest { key: key(booking, attempt), items: self.items(other), asked_ttl_ms: None };
+        let request = PlaceRequest {
+            key: key(booking, attempt),
+            items: self.items(other),
+            asked_ttl_ms: None,
+            customer_id: None,
+        };
         let decision = place::decide(self.shelf(state, booking, attempt), &[request]);
         for units in decision.writes.products.values() {
             state.held += i8::try_from(*units).expect("a model has few units");
@@ -101,8 +111,12 @@ impl Protocol {
 
     /// What the batch sees: what it takes is guarded, so the two are one step.
     fn shelf(&self, state: &State, booking: u8, attempt: u8) -> Shelf {
-        let terms =
-            Terms { price_minor: 1, currency: String::new(), hold_ttl_ms: self.bounds.times.hold.into() };
+        let terms = Terms {
+            price_minor: 1,
+            currency: String::new(),
+            hold_ttl_ms: self.bounds.times.hold.into(),
+            customer_limit: CustomerLimit::NONE,
+        };
         let available = self.bounds.on_hand - state.held - state.sold;
         let product = ProductOnSale { available: available.into(), terms: terms.clone() };
         let taken = if state.seat.is_some() { SeatOnSale::Taken } else { SeatOnSale::Free };
@@ -116,7 +130,7 @@ impl Protocol {
                 .into_iter()
                 .map(|hold| (hold.key, hold))
                 .collect(),
-            damaged: HashSet::new(),
+            ..Shelf::default()
         }
     }
 

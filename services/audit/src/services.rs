@@ -14,8 +14,8 @@ use crate::{Error, Options};
 
 /// How long one call may take: longer than a service lets it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long the sums of all products may take: longer than the catalog lets them.
-const SCAN_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long the sums of all products and customers may take: longer than the catalog lets them.
+const SCAN_TIMEOUT: Duration = Duration::from_secs(270);
 /// The wait before the next try, unless the service says otherwise.
 const RETRY_DELAY: Duration = Duration::from_millis(250);
 

@@ -235,7 +235,9 @@ fn code_of(reason: ErrorReason) -> Code {
         | ErrorReason::SeatTaken
         | ErrorReason::SeatBlocked
         | ErrorReason::HasOpenHolds
-        | ErrorReason::StockInUse => Code::FailedPrecondition,
+        | ErrorReason::StockInUse
+        | ErrorReason::CustomerLimit
+        | ErrorReason::OpenHoldsLimit => Code::FailedPrecondition,
         ErrorReason::ProductNotFound | ErrorReason::SeatMapNotFound | ErrorReason::SeatNotFound => {
             Code::NotFound
         }

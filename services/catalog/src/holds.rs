@@ -9,26 +9,40 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     domain::{
+        customer::{CustomerId, CustomerLimit},
         hold::{HoldKey, Item},
-        place::{self, PlaceRequest},
+        place::{self, PlaceRequest, Shelf},
         restore::{self, RestoreRequest},
         settle::{self, Verdict},
     },
     error::Error,
-    store::{self, holds, place::Asked, shelf},
+    store::{
+        self, counts, holds,
+        place::{Asked, Customers},
+        shelf,
+    },
 };
 
 /// How often a batch is tried that others were quicker than, the first time without locks.
 const ATTEMPTS: usize = 3;
 
+/// What this process is told about all holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How long after its time the sweep asks for a verdict on a hold that nobody settled, in ms.
+    pub grace_ms: i64,
+    /// The most open holds that one customer may have.
+    pub open_holds_limit: CustomerLimit,
+}
+
 /// Places the holds with one statement, or, where others are quicker again and again, in a transaction that locks first; each
-/// has its own outcome. `grace_ms` after their time the sweep asks for a verdict on those that nobody settled.
+/// has its own outcome.
 pub async fn place(
     pool: &PgPool,
-    grace_ms: i64,
+    settings: Settings,
     requests: &[PlaceRequest],
 ) -> Result<Vec<place::Outcome>, Error> {
-    let mut batch = Place { grace_ms, requests, locks: false };
+    let mut batch = Place { settings, requests, locks: false };
     let mut attempt = 1;
     loop {
         let outcomes = if batch.locks {
@@ -52,7 +66,7 @@ fn lost(error: &sqlx::Error) -> bool {
 }
 
 struct Place<'a> {
-    grace_ms: i64,
+    settings: Settings,
     requests: &'a [PlaceRequest],
     /// Whether it locks what it wants before it looks, so that nobody can be quicker: in a transaction.
     locks: bool,
@@ -64,34 +78,36 @@ impl UnitOfWork for Place<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let asked = asked(self.requests.iter());
+        let asked = asked(self.requests.iter(), self.settings);
         if self.locks {
             store::place::lock_products(conn, &asked).await?;
             store::place::lock_seats(conn, &asked).await?;
         }
-        let found = store::place::look(conn, &asked).await?;
+        let found = Shelf {
+            open_holds_limit: self.settings.open_holds_limit,
+            ..store::place::look(conn, &asked).await?
+        };
         let place::Decision { outcomes, writes } = place::decide(found, self.requests);
         reach(Step::PlaceDecided).await?;
         if !writes.holds.is_empty() {
-            store::place::take(conn, &writes, self.grace_ms).await?;
+            store::place::take(conn, &writes, self.settings.grace_ms).await?;
             reach(Step::PlaceRecorded).await?;
         }
         Ok(outcomes)
     }
 }
 
-/// Puts holds back that were lost, in one transaction that locks first; each has its own outcome. `grace_ms` after their time
-/// the sweep asks for a verdict on those that nobody settled.
+/// Puts holds back that were lost, in one transaction that locks first; each has its own outcome.
 pub async fn restore(
     pool: &PgPool,
-    grace_ms: i64,
+    settings: Settings,
     requests: &[RestoreRequest],
 ) -> Result<Vec<restore::Outcome>, Error> {
-    postgres::transact(pool, &Restore { grace_ms, requests }).await
+    postgres::transact(pool, &Restore { settings, requests }).await
 }
 
 struct Restore<'a> {
-    grace_ms: i64,
+    settings: Settings,
     requests: &'a [RestoreRequest],
 }
 
@@ -100,13 +116,16 @@ impl UnitOfWork for Restore<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let asked = asked(self.requests.iter().map(|request| &request.place));
+        let asked = asked(self.requests.iter().map(|request| &request.place), self.settings);
         store::place::lock_products(conn, &asked).await?;
         store::place::lock_seats(conn, &asked).await?;
-        let found = store::place::look(conn, &asked).await?;
+        let found = Shelf {
+            open_holds_limit: self.settings.open_holds_limit,
+            ..store::place::look(conn, &asked).await?
+        };
         let (outcomes, writes) = restore::decide(found, self.requests);
         if !writes.holds.is_empty() {
-            store::place::take(conn, &writes, self.grace_ms).await?;
+            store::place::take(conn, &writes, self.settings.grace_ms).await?;
             reach(Step::RestoreRecorded).await?;
         }
         Ok(outcomes)
@@ -114,16 +133,39 @@ impl UnitOfWork for Restore<'_> {
 }
 
 /// What a batch asks about: no product and no seat twice.
-fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone) -> Asked<'a> {
+fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone, settings: Settings) -> Asked<'a> {
     let keys = requests.clone().map(|request| request.key).collect();
     let (mut products, mut seats) = (BTreeSet::new(), BTreeSet::new());
-    for item in requests.flat_map(|request| &request.items) {
+    for item in requests.clone().flat_map(|request| &request.items) {
         match item {
             Item::Product { product_id, .. } => drop(products.insert(product_id.as_uuid())),
             Item::Seat(seat) => drop(seats.insert(seat)),
         }
     }
-    Asked { keys, products: products.into_iter().collect(), seats: seats.into_iter().collect() }
+    let customers = customers(requests, settings);
+    Asked { keys, products: products.into_iter().collect(), seats: seats.into_iter().collect(), customers }
+}
+
+/// Who of a batch asks for what. Lines of one thing, one behind the other, are asked about once.
+fn customers<'a>(requests: impl Iterator<Item = &'a PlaceRequest>, settings: Settings) -> Customers<'a> {
+    let mut customers = Customers::default();
+    for request in requests {
+        let Some(customer_id) = request.customer_id.as_ref().map(CustomerId::as_str) else { continue };
+        if settings.open_holds_limit.most().is_some() {
+            customers.of_holds.push(customer_id);
+        }
+        for item in &request.items {
+            let (column, id) = match item {
+                Item::Product { product_id, .. } => (&mut customers.of_products, product_id.as_uuid()),
+                Item::Seat(seat) => (&mut customers.of_maps, seat.seat_map_id.as_uuid()),
+            };
+            if column.1.last() != Some(&id) || column.0.last() != Some(&customer_id) {
+                column.0.push(customer_id);
+                column.1.push(id);
+            }
+        }
+    }
+    customers
 }
 
 /// Carries the verdicts over to the holds, in one transaction; each has its own outcome.
@@ -161,6 +203,17 @@ impl UnitOfWork for Settle<'_> {
         if !writes.seats.is_empty() {
             shelf::settle_seats(conn, &writes.seats).await?;
             reach(Step::SettleSeatsSettled).await?;
+        }
+        if !writes.counts.is_empty() {
+            let had = counts::give_back(conn, &writes.counts).await?;
+            reach(Step::SettleCountsGivenBack).await?;
+            if had != writes.counts.len() as u64 {
+                tracing::error!(
+                    counts = writes.counts.len(),
+                    had,
+                    "customers had less than their holds counted"
+                );
+            }
         }
         Ok(outcomes)
     }

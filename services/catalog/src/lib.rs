@@ -1,4 +1,5 @@
-//! The catalog owns products, stock, seat maps, seats and holds. It knows nothing of customers or payment.
+//! The catalog owns products, stock, seat maps, seats and holds. It knows nothing of payment, and of customers no more than what
+//! they have of what is limited.
 
 pub mod convert;
 pub mod domain;
@@ -8,6 +9,7 @@ pub mod rpc;
 pub mod store;
 
 mod metrics;
+mod recount;
 
 use std::net::SocketAddr;
 
@@ -25,13 +27,15 @@ use telemetry::TelemetryConfig;
 use tokio_util::sync::CancellationToken;
 use tonic::server::NamedService;
 
+use crate::holds::Settings;
 use crate::rpc::{CatalogRpc, audit::AuditRpc, holds::HoldRpc};
 
 /// The schema of the catalog database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/catalog");
 
-/// What its role may do to its tables: it deletes nothing, and changes no adjustment.
+/// What its role may do to its tables: it deletes nothing but counts, and changes no adjustment.
 pub const RIGHTS: postgres::Rights = &[
+    ("customer_counts", "select, insert, update, delete"),
     ("holds", "select, insert, update"),
     ("products", "select, insert, update"),
     ("seat_maps", "select, insert, update"),
@@ -62,6 +66,15 @@ pub struct Config {
         value_parser = clap::value_parser!(u32).range(..=86_400_000)
     )]
     pub review_grace_ms: u32,
+    /// How many open holds one customer may have; 0: no limit. The same for all replicas.
+    #[arg(
+        long,
+        env = "HOLDFAST_MAX_OPEN_HOLDS_PER_CUSTOMER",
+        default_value_t = 0,
+        value_name = "HOLDS",
+        value_parser = clap::value_parser!(u32).range(..=1_000_000)
+    )]
+    pub max_open_holds_per_customer: u32,
     /// How many calls of customers are handled at a time; one more is refused at once. Bounds the memory that they take.
     #[arg(
         long,
@@ -102,6 +115,8 @@ pub enum Subcommand {
     Common(server::Command),
     /// Bring the database's schema up to date, and exit.
     Migrate,
+    /// Make what is counted of customers what their holds say, after a rollback, and exit.
+    Recount,
 }
 
 impl Config {
@@ -144,6 +159,18 @@ fn api(config: &Config) -> rest::Api {
     }
 }
 
+/// Makes what is counted of customers what their holds say; how many counts were wrong.
+///
+/// # Errors
+/// The database refuses or is away, or `stop` came first.
+pub async fn recount(config: &Config, stop: &CancellationToken) -> anyhow::Result<u64> {
+    let pool = postgres::connect(&config.database, stop).await?;
+    tokio::select! {
+        recounted = recount::run(&pool) => recounted,
+        () = stop.cancelled() => anyhow::bail!("told to stop"),
+    }
+}
+
 /// Serves until `stop`, then drains. Waits for the database and its schema first.
 ///
 /// # Errors
@@ -173,7 +200,10 @@ pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToke
     let watch = postgres::watch(pool.clone(), health.clone(), background.clone());
     jobs.spawn("database watch", &background, watch);
 
-    let holds = HoldRpc::new(pool.clone(), config.review_grace_ms.into());
+    let open_holds_limit = i64::from(config.max_open_holds_per_customer).try_into();
+    let open_holds_limit = open_holds_limit.context("HOLDFAST_MAX_OPEN_HOLDS_PER_CUSTOMER")?;
+    let settings = Settings { grace_ms: config.review_grace_ms.into(), open_holds_limit };
+    let holds = HoldRpc::new(pool.clone(), settings);
     holds.supervise(&jobs, &background);
     let products_and_seats = CatalogRpc::new(pool.clone(), &health);
     products_and_seats.supervise(&jobs, &background);

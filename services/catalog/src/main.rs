@@ -23,13 +23,22 @@ async fn run() -> anyhow::Result<ExitCode> {
     {
         return Ok(ExitCode::SUCCESS);
     }
-    let migrates = matches!(config.command, Some(Subcommand::Migrate));
-    let checked = if migrates { config.check_to_migrate() } else { config.check_to_serve() };
+    let serves = matches!(config.command, Some(Subcommand::Common(_)) | None);
+    let checked = if serves { config.check_to_serve() } else { config.check_to_migrate() };
     checked.map_err(server::misconfigured)?;
     let _telemetry = telemetry::init(&BUILD, &config.telemetry)?;
     failpoint::arm(failpoint::Program::Catalog)?;
-    if migrates {
-        return postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await.map(|()| ExitCode::SUCCESS);
+    match config.command {
+        Some(Subcommand::Migrate) => {
+            postgres::migrate(&MIGRATOR, RIGHTS, &config.database).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Subcommand::Recount) => {
+            let wrong = catalog::recount(&config, &server::on_terminate()).await?;
+            println!("{wrong} counts were wrong, and are right now");
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Subcommand::Common(_)) | None => {}
     }
     let endpoints = Endpoints::bind(config.listen, config.http_listen, &config.tls).await?;
     serve(endpoints, &config, server::on_terminate()).await.map(|()| ExitCode::SUCCESS)

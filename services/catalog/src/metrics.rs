@@ -42,7 +42,7 @@ static SETTLEMENTS: LazyLock<Counter<u64>> = LazyLock::new(|| {
 });
 
 /// Why holds are refused.
-const REASONS: [ErrorReason; 9] = [
+const REASONS: [ErrorReason; 11] = [
     ErrorReason::ProductNotFound,
     ErrorReason::SeatMapNotFound,
     ErrorReason::SeatNotFound,
@@ -52,6 +52,8 @@ const REASONS: [ErrorReason; 9] = [
     ErrorReason::CurrencyMismatch,
     ErrorReason::TotalTooLarge,
     ErrorReason::IdReused,
+    ErrorReason::CustomerLimit,
+    ErrorReason::OpenHoldsLimit,
 ];
 
 /// Makes the instruments, so that they are there before there is anything to count.

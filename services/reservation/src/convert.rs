@@ -195,6 +195,8 @@ pub(crate) fn refused_hold(refused: &RefusedHold) -> Error {
         Reason::InsufficientStock => {
             (Code::FailedPrecondition, "fewer units are available than asked for", "")
         }
+        Reason::CustomerLimit => (Code::FailedPrecondition, "one customer may not have as many as that", ""),
+        Reason::OpenHoldsLimit => (Code::FailedPrecondition, "one customer may not have more open holds", ""),
         Reason::SeatTaken => (Code::FailedPrecondition, "the seat is taken", ""),
         Reason::SeatBlocked => (Code::FailedPrecondition, "the seat is not on sale", ""),
         Reason::ProductNotFound => (Code::NotFound, "the product does not exist", ".product.product_id"),

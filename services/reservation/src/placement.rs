@@ -25,6 +25,8 @@ pub(crate) struct Wanted {
     pub(crate) booking_id: BookingId,
     /// For which of its attempts.
     pub(crate) attempt: Attempt,
+    /// Whose it is to be.
+    pub(crate) customer_id: String,
     /// What to take.
     pub(crate) items: Vec<Item>,
     /// The longest that is wanted, in ms.
@@ -37,6 +39,7 @@ impl Wanted {
         Self {
             booking_id: new.id,
             attempt: Attempt::FIRST,
+            customer_id: new.customer_id.clone(),
             items: new.lines.iter().map(|line| line.item.clone()).collect(),
             asked_ttl_ms: new.asked_ttl_ms,
         }
@@ -47,6 +50,7 @@ impl Wanted {
         Self {
             booking_id: booking.id,
             attempt: booking.attempt,
+            customer_id: booking.customer_id.clone(),
             items: booking.lines.iter().map(|line| line.item.clone()).collect(),
             asked_ttl_ms,
         }
@@ -107,6 +111,7 @@ fn encode(wanted: &Wanted) -> PlaceHold {
         key: Some(HoldKey { booking_id: wanted.booking_id.to_string(), attempt: wanted.attempt.get() }),
         lines,
         hold_ttl: wanted.asked_ttl_ms.map(api::time::to_duration_ms),
+        customer_id: wanted.customer_id.clone(),
     }
 }
 

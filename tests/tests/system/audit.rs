@@ -88,7 +88,7 @@ async fn holds_that_nobody_ends_are_overdue_after_the_limit_with_their_ids() -> 
     let unclaimed = PlaceHold {
         key: Some(HoldKey { booking_id: orphan.clone(), attempt: 1 }),
         lines: vec![HoldLine { item: Some(hold_line::Item::Product(item)) }],
-        hold_ttl: None,
+        ..PlaceHold::default()
     };
     world.holds.clone().place_holds(PlaceHoldsRequest { holds: vec![unclaimed] }).await?;
 

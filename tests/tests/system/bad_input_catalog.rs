@@ -226,7 +226,7 @@ async fn a_call_on_holds_with_one_bad_field_is_refused_naming_it() -> Outcome {
     let key = Some(HoldKey { booking_id: fresh_id(), attempt: 1 });
     let item = ProductItem { product_id: meal.product_id.clone(), quantity: 1 };
     let line = HoldLine { item: Some(hold_line::Item::Product(item)) };
-    let good = PlaceHold { key: key.clone(), lines: vec![line.clone()], hold_ttl: None };
+    let good = PlaceHold { key: key.clone(), lines: vec![line.clone()], ..PlaceHold::default() };
     let cases = cases!(good;
         "holds[0].key": |h| h.key = None,
         "holds[0].key.booking_id": |h| h.key = Some(HoldKey { booking_id: String::new(), attempt: 1 }),
@@ -234,6 +234,8 @@ async fn a_call_on_holds_with_one_bad_field_is_refused_naming_it() -> Outcome {
         "holds[0].lines": |h| h.lines.clear(),
         "holds[0].lines": |h| h.lines = vec![line.clone(); 101],
         "holds[0].lines[0].item": |h| h.lines[0].item = None,
+        "holds[0].customer_id": |h| h.customer_id = "x".repeat(129),
+        "holds[0].customer_id": |h| h.customer_id = "a\0b".to_owned(),
         "holds[0].hold_ttl": |h| h.hold_ttl = Some(times(Duration::ZERO)),
     );
     for (field, hold) in cases {

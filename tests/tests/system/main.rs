@@ -40,6 +40,7 @@ mod holds;
 mod hostile;
 mod impatience;
 mod late_payments;
+mod limits;
 mod logs;
 mod metrics;
 mod overload;

@@ -26,7 +26,7 @@ async fn place(
     let hold = PlaceHold {
         key: Some(HoldKey { booking_id: booking_id.to_owned(), attempt: 1 }),
         lines: vec![HoldLine { item: Some(hold_line::Item::Product(item)) }],
-        hold_ttl: None,
+        ..PlaceHold::default()
     };
     let answer = world.holds.clone().place_holds(PlaceHoldsRequest { holds: vec![hold] }).await?.into_inner();
     match answer.outcomes.into_iter().next().and_then(|outcome| outcome.outcome) {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::hold::key;
 use crate::{
     domain::hold::HoldState,
-    store::audit::{AuditRow, WrongCounts, WrongSeat},
+    store::audit::{AuditRow, WrongCounts, WrongCustomerCount, WrongSeat},
 };
 
 /// The most holds, seats or keys in one call.
@@ -66,6 +66,22 @@ pub fn wrong_counts(wrong: &WrongCounts) -> Violation {
         None => format!("there is no product {product_id}; {holds}"),
     };
     violation(AuditRule::ProductCounts, [("product_id", product_id as _)], description)
+}
+
+/// A customer's count that is wrong. Whose it is, is nothing for logs.
+#[must_use]
+pub fn wrong_customer_count(wrong: &WrongCustomerCount) -> Violation {
+    let WrongCustomerCount { customer_id: _, counted, item_id, row, in_holds } = wrong;
+    let (id, what) = match counted.as_str() {
+        "PRODUCT" => (Some("product_id"), format!("units of product {item_id}")),
+        "SEAT_MAP" => (Some("seat_map_id"), format!("seats of map {item_id}")),
+        _ => (None, "open holds".to_owned()),
+    };
+    let description = match row {
+        Some(row) => format!("a customer is counted with {row} {what}; their holds have {in_holds}"),
+        None => format!("a customer is not counted with {what}; their holds have {in_holds}"),
+    };
+    violation(AuditRule::CustomerCounts, id.map(|id| (id, item_id as _)), description)
 }
 
 /// A seat and a hold that do not agree.

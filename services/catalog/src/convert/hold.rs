@@ -7,6 +7,7 @@ use proto::catalog::{self as pb, ErrorReason};
 
 use super::money;
 use crate::domain::{
+    customer::{Counted, CustomerId},
     hold::{Hold, HoldKey, HoldState, Item, SeatKey},
     place::{self, PlaceRequest, Refusal},
     restore::{self, RestoreRequest},
@@ -24,12 +25,12 @@ const ASKED_TTL_MS: std::ops::RangeInclusive<i64> = 100..=86_400_000;
 const REVIEW_AFTER_MS: std::ops::RangeInclusive<i64> = 0..=172_800_000;
 
 /// The holds to place.
-pub fn place_requests(request: &pb::PlaceHoldsRequest) -> Result<Vec<PlaceRequest>, Violations> {
+pub fn place_requests(request: pb::PlaceHoldsRequest) -> Result<Vec<PlaceRequest>, Violations> {
     field::count("holds", request.holds.len(), 1..=MAX_HOLDS)?;
     let mut bad = Violations::default();
     let requests = request
         .holds
-        .iter()
+        .into_iter()
         .enumerate()
         .filter_map(|(i, hold)| bad.keep_all(place_request(i, hold)))
         .collect();
@@ -37,14 +38,27 @@ pub fn place_requests(request: &pb::PlaceHoldsRequest) -> Result<Vec<PlaceReques
     Ok(requests)
 }
 
-fn place_request(i: usize, hold: &pb::PlaceHold) -> Result<PlaceRequest, Violations> {
+fn place_request(i: usize, hold: pb::PlaceHold) -> Result<PlaceRequest, Violations> {
     let mut bad = Violations::default();
     let key = bad.keep_all(key(&format!("holds[{i}].key"), hold.key.as_ref()));
     let items = bad.keep_all(items(&format!("holds[{i}].lines"), &hold.lines));
     let path = format_args!("holds[{i}].hold_ttl");
     let asked_ttl_ms = bad.keep(field::optional_duration_ms(path, hold.hold_ttl.as_ref(), ASKED_TTL_MS));
-    let (key, items, asked_ttl_ms) = bad.complete((key, items, asked_ttl_ms))?;
-    Ok(PlaceRequest { key, items, asked_ttl_ms })
+    let customer_id = bad.keep(customer_id(i, hold.customer_id));
+    let (key, items, asked_ttl_ms, customer_id) = bad.complete((key, items, asked_ttl_ms, customer_id))?;
+    Ok(PlaceRequest { key, items, asked_ttl_ms, customer_id })
+}
+
+/// Whose the hold is to be; nobody's, as far as an earlier reservation says.
+fn customer_id(i: usize, id: String) -> Result<Option<CustomerId>, Violation> {
+    if id.is_empty() {
+        return Ok(None);
+    }
+    let path = format_args!("holds[{i}].customer_id");
+    if id.contains('\0') {
+        return Err(Violation::new(path, "must not contain the NUL character"));
+    }
+    CustomerId::try_from(id).map(Some).map_err(|error| Violation::new(path, error.to_string()))
 }
 
 /// The holds to put back.
@@ -59,7 +73,7 @@ pub fn restore_requests(request: pb::RestoreHoldsRequest) -> Result<Vec<RestoreR
 
 fn restore_request(i: usize, hold: pb::RestoreHold) -> Result<RestoreRequest, Violations> {
     let mut bad = Violations::default();
-    let pb::RestoreHold { key, lines, unit_prices, hold_ttl } = hold;
+    let pb::RestoreHold { key, lines, unit_prices, hold_ttl, customer_id } = hold;
     let path = format!("holds[{i}].unit_prices");
     let parse = |(j, price)| money::price(format_args!("{path}[{j}]"), Some(price));
     let prices: Vec<_> =
@@ -68,7 +82,7 @@ fn restore_request(i: usize, hold: pb::RestoreHold) -> Result<RestoreRequest, Vi
     if unit_prices.len() != lines.len() || prices.iter().any(|price| Some(price.currency()) != currency) {
         bad.add(Violation::new(&path, "must have a price for each line, all in one currency"));
     }
-    let place = bad.keep_all(place_request(i, &pb::PlaceHold { key, lines, hold_ttl }));
+    let place = bad.keep_all(place_request(i, pb::PlaceHold { key, lines, hold_ttl, customer_id }));
     let (place, currency) = bad.complete((place, currency))?;
     let prices_minor = prices.iter().map(|price| price.minor_units()).collect();
     Ok(RestoreRequest { place, prices_minor, currency: currency.to_string() })
@@ -203,6 +217,8 @@ pub(crate) const fn refusal_reason(refusal: &Refusal) -> ErrorReason {
         Refusal::CurrencyMismatch { .. } => ErrorReason::CurrencyMismatch,
         Refusal::TotalTooLarge => ErrorReason::TotalTooLarge,
         Refusal::IdReused(_) => ErrorReason::IdReused,
+        Refusal::CustomerLimit { .. } => ErrorReason::CustomerLimit,
+        Refusal::OpenHoldsLimit { .. } => ErrorReason::OpenHoldsLimit,
     }
 }
 
@@ -221,11 +237,31 @@ fn refused(refusal: Refusal, line: Option<usize>) -> pb::RefusedHold {
         Refusal::CurrencyMismatch { first, other } => vec![("first", first), ("other", other)],
         Refusal::TotalTooLarge => vec![],
         Refusal::IdReused(key) => vec![("booking_id", key.booking_id.to_string())],
+        Refusal::CustomerLimit { counted, limit, has, requested } => {
+            let mut metadata = of_customer(limit, has);
+            metadata.push(("requested", requested.to_string()));
+            metadata.extend(counted_id(counted));
+            metadata
+        }
+        Refusal::OpenHoldsLimit { limit, has } => of_customer(limit, has),
     };
     let metadata: HashMap<String, String> =
         metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     let line = line.and_then(|line| i32::try_from(line).ok()).unwrap_or(-1);
     pb::RefusedHold { reason: reason.into(), line, metadata }
+}
+
+fn of_customer(limit: i64, has: i64) -> Vec<(&'static str, String)> {
+    vec![("limit", limit.to_string()), ("has", has.to_string())]
+}
+
+/// What is counted, by its field; open holds have no id.
+pub(super) fn counted_id(counted: Counted) -> Option<(&'static str, String)> {
+    match counted {
+        Counted::OpenHolds => None,
+        Counted::Product(id) => Some(("product_id", id.to_string())),
+        Counted::SeatMap(id) => Some(("seat_map_id", id.to_string())),
+    }
 }
 
 /// The outcome of a verdict.

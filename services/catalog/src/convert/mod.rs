@@ -12,7 +12,7 @@ use std::fmt::Display;
 
 use api::{Violation, field};
 
-use crate::domain::hold_ttl::HoldTtl;
+use crate::domain::{customer::CustomerLimit, hold_ttl::HoldTtl};
 
 /// Reads the id of a resource to be created: the caller's, or a new one.
 fn id_or<I: From<uuid::Uuid>>(path: impl Display, id: &str, generate: fn() -> I) -> Result<I, Violation> {
@@ -23,6 +23,12 @@ fn id_or<I: From<uuid::Uuid>>(path: impl Display, id: &str, generate: fn() -> I)
 fn hold_ttl(path: impl Display, ttl: Option<&prost_types::Duration>) -> Result<HoldTtl, Violation> {
     let ms = field::duration_ms(&path, ttl, HoldTtl::RANGE_MS)?;
     HoldTtl::try_from(ms).map_err(|error| Violation::new(path, error.to_string()))
+}
+
+/// Reads a limit per customer: 0 is none.
+fn customer_limit(path: impl Display, number: i64) -> Result<CustomerLimit, Violation> {
+    let number = field::integer(&path, number, CustomerLimit::RANGE)?;
+    CustomerLimit::try_from(number).map_err(|error| Violation::new(path, error.to_string()))
 }
 
 /// Reads a hold time; when it is not set, it is the default one.

@@ -3,8 +3,9 @@
 use api::{Violation, Violations, field, mask, time};
 use proto::catalog::{CreateProductRequest, Product, UpdateProductRequest};
 
-use super::{hold_ttl, hold_ttl_or, id_or, money};
+use super::{customer_limit, hold_ttl, hold_ttl_or, id_or, money};
 use crate::domain::{
+    customer::CustomerLimit,
     hold_ttl::HoldTtl,
     ids::ProductId,
     product::{self, NewProduct, ProductChange, Stock},
@@ -12,7 +13,8 @@ use crate::domain::{
 };
 
 /// The fields that an update may change.
-const UPDATABLE: [&str; 5] = ["sku", "display_name", "description", "price", "hold_ttl"];
+const UPDATABLE: [&str; 6] =
+    ["sku", "display_name", "description", "price", "hold_ttl", "max_units_per_customer"];
 
 /// Reads the request for a new product.
 pub fn new(request: &CreateProductRequest) -> Result<NewProduct, Violations> {
@@ -28,9 +30,10 @@ pub fn new(request: &CreateProductRequest) -> Result<NewProduct, Violations> {
     let on_hand = bad.keep(field::integer("product.on_hand", product.on_hand, Stock::ON_HAND));
     let ttl = product.hold_ttl.as_ref();
     let hold_ttl = bad.keep(hold_ttl_or("product.hold_ttl", ttl, HoldTtl::OF_PRODUCTS));
-    let (id, sku, display_name, description, price, on_hand, hold_ttl) =
-        bad.complete((id, sku, display_name, description, price, on_hand, hold_ttl))?;
-    Ok(NewProduct { id, sku, display_name, description, price, on_hand, hold_ttl })
+    let limit = bad.keep(limit(product));
+    let (id, sku, display_name, description, price, on_hand, hold_ttl, customer_limit) =
+        bad.complete((id, sku, display_name, description, price, on_hand, hold_ttl, limit))?;
+    Ok(NewProduct { id, sku, display_name, description, price, on_hand, hold_ttl, customer_limit })
 }
 
 fn sku(product: &Product) -> Result<String, Violation> {
@@ -45,6 +48,10 @@ fn description(product: &Product) -> Result<String, Violation> {
     field::text("product.description", &product.description, 0..=1_000)
 }
 
+fn limit(product: &Product) -> Result<CustomerLimit, Violation> {
+    customer_limit("product.max_units_per_customer", product.max_units_per_customer)
+}
+
 /// The request for this product as it was understood: what a repeat is compared with.
 #[must_use]
 pub fn to_request(new: &NewProduct) -> CreateProductRequest {
@@ -55,6 +62,7 @@ pub fn to_request(new: &NewProduct) -> CreateProductRequest {
         price: Some(money::to_money(new.price)),
         on_hand: new.on_hand,
         hold_ttl: Some(time::to_duration_ms(new.hold_ttl.as_ms())),
+        max_units_per_customer: new.customer_limit.number(),
         ..Product::default()
     };
     CreateProductRequest { product_id: new.id.to_string(), product: Some(product) }
@@ -84,6 +92,9 @@ pub fn change(request: &UpdateProductRequest) -> Result<(ProductId, Expected, Pr
     if paths.contains(&"hold_ttl") {
         change.hold_ttl = bad.keep(hold_ttl("product.hold_ttl", product.hold_ttl.as_ref()));
     }
+    if paths.contains(&"max_units_per_customer") {
+        change.customer_limit = bad.keep(limit(product));
+    }
     let (id,) = bad.complete((id,))?;
     Ok((id.into(), Expected::from_etag(&product.etag), change))
 }
@@ -106,6 +117,7 @@ pub fn to_proto(product: product::Product) -> Product {
         etag: product.revision.etag(),
         create_time: Some(time::to_timestamp(product.created_at)),
         update_time: Some(time::to_timestamp(product.updated_at)),
+        max_units_per_customer: product.customer_limit.number(),
     }
 }
 
@@ -117,7 +129,7 @@ mod tests {
 
     fn requests() -> impl Strategy<Value = CreateProductRequest> {
         let texts = ("[a-zA-Z0-9-]{1,64}", "\\PC{1,200}", "\\PC{0,80}");
-        let numbers = (0_i64..=1_000_000_000_000, 0_i64..=1_000_000_000_000);
+        let numbers = (0_i64..=1_000_000_000_000, 0_i64..=1_000_000_000_000, 0_i64..=1_000_000);
         (any::<u128>(), texts, numbers, prop::option::of(100_i64..=86_400_000)).prop_map(
             |(id, texts, numbers, ttl)| {
                 let product = Product {
@@ -130,6 +142,7 @@ mod tests {
                     }),
                     on_hand: numbers.1,
                     hold_ttl: ttl.map(time::to_duration_ms),
+                    max_units_per_customer: numbers.2,
                     ..Product::default()
                 };
                 let product_id = uuid::Uuid::from_u128(id).to_string();

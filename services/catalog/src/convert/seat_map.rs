@@ -5,8 +5,9 @@ use std::{collections::HashSet, fmt::Display};
 use api::{Violation, Violations, field, mask, time};
 use proto::catalog::{CreateSeatMapRequest, Seat, SeatMap, UpdateSeatMapRequest};
 
-use super::{hold_ttl, hold_ttl_or, id_or, money, seat};
+use super::{customer_limit, hold_ttl, hold_ttl_or, id_or, money, seat};
 use crate::domain::{
+    customer::CustomerLimit,
     hold_ttl::HoldTtl,
     ids::SeatMapId,
     money::Currency,
@@ -17,7 +18,7 @@ use crate::domain::{
 /// The most seats of a map.
 const MAX_SEATS: usize = 10_000;
 /// The fields that an update may change.
-const UPDATABLE: [&str; 2] = ["display_name", "hold_ttl"];
+const UPDATABLE: [&str; 3] = ["display_name", "hold_ttl", "max_units_per_customer"];
 
 /// Reads the request for a new seat map.
 pub fn new(request: &CreateSeatMapRequest) -> Result<NewSeatMap, Violations> {
@@ -30,13 +31,18 @@ pub fn new(request: &CreateSeatMapRequest) -> Result<NewSeatMap, Violations> {
     let ttl = seat_map.hold_ttl.as_ref();
     let hold_ttl = bad.keep(hold_ttl_or("seat_map.hold_ttl", ttl, HoldTtl::OF_SEATS));
     let seats = bad.keep_all(new_seats(&request.seats));
-    let (id, display_name, hold_ttl, (currency, seats)) =
-        bad.complete((id, display_name, hold_ttl, seats))?;
-    Ok(NewSeatMap { id, display_name, currency, hold_ttl, seats })
+    let limit = bad.keep(limit(seat_map));
+    let (id, display_name, hold_ttl, customer_limit, (currency, seats)) =
+        bad.complete((id, display_name, hold_ttl, limit, seats))?;
+    Ok(NewSeatMap { id, display_name, currency, hold_ttl, customer_limit, seats })
 }
 
 fn display_name(seat_map: &SeatMap) -> Result<String, Violation> {
     field::text("seat_map.display_name", &seat_map.display_name, 1..=200)
+}
+
+fn limit(seat_map: &SeatMap) -> Result<CustomerLimit, Violation> {
+    customer_limit("seat_map.max_units_per_customer", seat_map.max_units_per_customer)
 }
 
 /// Reads the seats of a new map: labels unique, all prices in the currency of the first seat.
@@ -78,6 +84,7 @@ pub fn to_request(new: &NewSeatMap) -> CreateSeatMapRequest {
     let seat_map = SeatMap {
         display_name: new.display_name.clone(),
         hold_ttl: Some(time::to_duration_ms(new.hold_ttl.as_ms())),
+        max_units_per_customer: new.customer_limit.number(),
         ..SeatMap::default()
     };
     let seats = new.seats.iter().map(|seat| Seat {
@@ -106,6 +113,9 @@ pub fn change(request: &UpdateSeatMapRequest) -> Result<(SeatMapId, Expected, Se
     if paths.contains(&"hold_ttl") {
         change.hold_ttl = bad.keep(hold_ttl("seat_map.hold_ttl", seat_map.hold_ttl.as_ref()));
     }
+    if paths.contains(&"max_units_per_customer") {
+        change.customer_limit = bad.keep(limit(seat_map));
+    }
     let (id,) = bad.complete((id,))?;
     Ok((id.into(), Expected::from_etag(&seat_map.etag), change))
 }
@@ -125,6 +135,7 @@ pub fn to_proto(seat_map: seat_map::SeatMap) -> SeatMap {
         etag: seat_map.revision.etag(),
         create_time: Some(time::to_timestamp(seat_map.created_at)),
         update_time: Some(time::to_timestamp(seat_map.updated_at)),
+        max_units_per_customer: seat_map.customer_limit.number(),
     }
 }
 

@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use time::OffsetDateTime;
 
-use super::ids::{BookingId, ProductId, SeatMapId};
+use super::{
+    customer::{Account, CountKey, Counted},
+    ids::{BookingId, ProductId, SeatMapId},
+};
 
 /// Names a hold: a booking, and which of its attempts, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +96,20 @@ pub struct Line {
     pub item: Item,
     /// The price of one unit as at the hold, in minor units of the hold's currency.
     pub price_minor: i64,
+    /// Whether it counts on the hold's account.
+    pub counts: bool,
+}
+
+impl Line {
+    /// What it counts for, if it counts, and how many.
+    #[must_use]
+    pub fn counted(&self) -> Option<(Counted, i64)> {
+        let counted = match &self.item {
+            Item::Product { product_id, quantity } => (Counted::Product(*product_id), *quantity),
+            Item::Seat(seat) => (Counted::SeatMap(seat.seat_map_id), 1),
+        };
+        self.counts.then_some(counted)
+    }
 }
 
 /// Where a hold is in its life. It only moves on: ACTIVE, COMMITTED, RELEASED.
@@ -137,6 +154,8 @@ pub struct Hold {
     pub currency: String,
     /// How long it was to last, in ms.
     pub hold_ttl_ms: i64,
+    /// On whose account it counts; none: nothing of it does.
+    pub account: Option<Account>,
 }
 
 impl Hold {
@@ -144,5 +163,19 @@ impl Hold {
     #[must_use]
     pub fn was_asked_as(&self, items: &[Item]) -> bool {
         self.lines.iter().map(|line| &line.item).eq(items)
+    }
+
+    /// What it counts while it is in this state, one part after the other: several may be of one thing.
+    pub fn counts_as(&self, state: HoldState) -> impl Iterator<Item = (CountKey, i64)> {
+        let open = move |account: &Account| {
+            (account.counts_open && state == HoldState::Active).then_some((Counted::OpenHolds, 1))
+        };
+        let lines: &[Line] = if state == HoldState::Released { &[] } else { &self.lines };
+        self.account.iter().flat_map(move |account| {
+            let all = open(account).into_iter().chain(lines.iter().filter_map(Line::counted));
+            all.map(|(counted, number)| {
+                (CountKey { customer_id: account.customer_id.clone(), counted }, number)
+            })
+        })
     }
 }

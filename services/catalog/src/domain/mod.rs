@@ -1,5 +1,6 @@
-//! The catalog's rules, pure: ids, money, products, seat maps, seats, holds. No tokio, sqlx, tonic or prost here.
+//! The catalog's rules, pure: ids, money, products, seat maps, seats, holds, customers' counts. No tokio, sqlx, tonic or prost here.
 
+pub mod customer;
 pub mod hold;
 pub mod hold_ttl;
 pub mod ids;

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
+    customer::{Account, CountKey, Counted, CustomerId, CustomerLimit},
     hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
     ids::{ProductId, SeatMapId},
 };
@@ -19,6 +20,8 @@ pub struct PlaceRequest {
     pub items: Vec<Item>,
     /// The longest that is wanted, in ms.
     pub asked_ttl_ms: Option<i64>,
+    /// Whose it is to be; without a customer nothing counts.
+    pub customer_id: Option<CustomerId>,
 }
 
 /// The terms of everything on sale.
@@ -30,6 +33,8 @@ pub struct Terms {
     pub currency: String,
     /// How long a hold on it lasts, in ms.
     pub hold_ttl_ms: i64,
+    /// The most that one customer may have of the product, or of the seat's map.
+    pub customer_limit: CustomerLimit,
 }
 
 /// A product as it stands.
@@ -65,6 +70,10 @@ pub struct Shelf {
     pub holds: HashMap<HoldKey, Hold>,
     /// The keys of the batch under which there is a hold that makes no sense.
     pub damaged: HashSet<HoldKey>,
+    /// The most open holds that one customer may have.
+    pub open_holds_limit: CustomerLimit,
+    /// What customers of the batch have of what is limited; what is not there is 0.
+    pub counts: HashMap<CountKey, i64>,
 }
 
 /// What became of one request.
@@ -116,6 +125,33 @@ pub enum Refusal {
     TotalTooLarge,
     /// The key was used for other items.
     IdReused(HoldKey),
+    /// The customer would have more of it than one may.
+    CustomerLimit {
+        /// A product, or a seat map.
+        counted: Counted,
+        /// The most.
+        limit: i64,
+        /// What they have.
+        has: i64,
+        /// What all lines ask for.
+        requested: i64,
+    },
+    /// The customer has as many open holds as one may.
+    OpenHoldsLimit {
+        /// The most.
+        limit: i64,
+        /// What they have.
+        has: i64,
+    },
+}
+
+/// What a batch takes on one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taking {
+    /// How many.
+    pub taken: i64,
+    /// The most that the customer may have with that.
+    pub allowed: i64,
 }
 
 /// The largest total of a hold, in minor units: far from the end of an i64.
@@ -128,6 +164,8 @@ pub struct Writes {
     pub products: BTreeMap<ProductId, i64>,
     /// Who gets each seat.
     pub seats: BTreeMap<SeatKey, HoldKey>,
+    /// What to add to what customers have.
+    pub counts: BTreeMap<CountKey, Taking>,
     /// The new holds, all ACTIVE.
     pub holds: Vec<Hold>,
 }
@@ -171,6 +209,8 @@ impl Shelf {
         let mut currency: Option<&str> = None;
         let mut hold_ttl_ms = request.asked_ttl_ms.unwrap_or(i64::MAX);
         let mut total: i128 = 0;
+        let counts_open = request.customer_id.is_some() && self.open_holds_limit.most().is_some();
+        let mut has_account = counts_open;
         for (i, item) in request.items.iter().enumerate() {
             let (terms, quantity) = self.find(item).map_err(|reason| refused(reason, Some(i)))?;
             let first = *currency.get_or_insert(&terms.currency);
@@ -180,17 +220,21 @@ impl Shelf {
             }
             hold_ttl_ms = hold_ttl_ms.min(terms.hold_ttl_ms);
             total += i128::from(terms.price_minor) * i128::from(quantity);
-            lines.push(Line { item: item.clone(), price_minor: terms.price_minor });
+            let counts = request.customer_id.is_some() && terms.customer_limit.most().is_some();
+            has_account |= counts;
+            lines.push(Line { item: item.clone(), price_minor: terms.price_minor, counts });
         }
         if total > MAX_TOTAL_MINOR {
             return Err(refused(Refusal::TotalTooLarge, None));
         }
+        let customer_id = request.customer_id.as_ref().filter(|_| has_account);
         Ok(Hold {
             key: request.key,
             state: HoldState::Active,
             lines,
             currency: currency.unwrap_or_default().to_owned(),
             hold_ttl_ms,
+            account: customer_id.map(|id| Account { customer_id: id.clone(), counts_open }),
         })
     }
 
@@ -233,6 +277,15 @@ impl Shelf {
                 }
             }
         }
+        let counts = match self.count(&hold) {
+            Ok(counts) => counts,
+            Err(refused) => return refused,
+        };
+        for (key, taking) in counts {
+            *self.counts.entry(key.clone()).or_insert(0) += taking.taken;
+            let sum = writes.counts.entry(key).or_insert(Taking { taken: 0, ..taking });
+            sum.taken += taking.taken;
+        }
         for (product_id, quantity) in units {
             if let Some(product) = self.products.get_mut(&product_id) {
                 product.available -= quantity;
@@ -250,6 +303,37 @@ impl Shelf {
         self.holds.insert(hold.key, hold.clone());
         writes.holds.push(hold.clone());
         Outcome::Placed(hold)
+    }
+
+    /// What `hold` counts for, if its customer may have all of it.
+    fn count(&self, hold: &Hold) -> Result<BTreeMap<CountKey, Taking>, Outcome> {
+        let mut takings: BTreeMap<CountKey, Taking> = BTreeMap::new();
+        let Some(account) = &hold.account else { return Ok(takings) };
+        let key = |counted| CountKey { customer_id: account.customer_id.clone(), counted };
+        let has = |key: &CountKey| self.counts.get(key).copied().unwrap_or(0);
+        if let Some(limit) = self.open_holds_limit.most().filter(|_| account.counts_open) {
+            let key = key(Counted::OpenHolds);
+            let has = has(&key);
+            if has >= limit {
+                return Err(refused(Refusal::OpenHoldsLimit { limit, has }, None));
+            }
+            takings.insert(key, Taking { taken: 1, allowed: limit });
+        }
+        for (i, line) in hold.lines.iter().enumerate() {
+            let Some((counted, number)) = line.counted() else { continue };
+            let limit = self.find(&line.item).map_or(0, |(terms, _)| terms.customer_limit.number());
+            let key = key(counted);
+            let has = has(&key);
+            let taking = takings.entry(key).or_insert(Taking { taken: 0, allowed: limit });
+            taking.taken += number;
+            if taking.taken > limit.saturating_sub(has) {
+                let of_it = |line: &Line| line.counted().filter(|(of, _)| *of == counted);
+                let requested = hold.lines.iter().filter_map(of_it).map(|(_, number)| number).sum();
+                let reason = Refusal::CustomerLimit { counted, limit, has, requested };
+                return Err(refused(reason, Some(i)));
+            }
+        }
+        Ok(takings)
     }
 }
 

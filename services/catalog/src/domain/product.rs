@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use time::OffsetDateTime;
 
 use super::{
+    customer::CustomerLimit,
     hold_ttl::HoldTtl,
     ids::{AdjustmentId, ProductId},
     money::Price,
@@ -101,6 +102,8 @@ pub struct Product {
     pub stock: Stock,
     /// How long a hold on it lasts.
     pub hold_ttl: HoldTtl,
+    /// The most units that one customer may have.
+    pub customer_limit: CustomerLimit,
     /// The version of the operator's fields.
     pub revision: Revision,
     /// When it was created.
@@ -126,6 +129,8 @@ pub struct NewProduct {
     pub on_hand: i64,
     /// How long a hold on it lasts.
     pub hold_ttl: HoldTtl,
+    /// The most units that one customer may have.
+    pub customer_limit: CustomerLimit,
 }
 
 /// What an operator changes about a product; `None` leaves it.
@@ -141,6 +146,8 @@ pub struct ProductChange {
     pub price: Option<Price>,
     /// How long a hold on it lasts, for later holds.
     pub hold_ttl: Option<HoldTtl>,
+    /// The most units that one customer may have, for later holds.
+    pub customer_limit: Option<CustomerLimit>,
 }
 
 /// A change of a product's units on hand, which counts once.

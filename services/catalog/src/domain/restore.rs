@@ -41,6 +41,7 @@ pub enum Outcome {
 #[must_use]
 pub fn decide(mut shelf: Shelf, requests: &[RestoreRequest]) -> (Vec<Outcome>, Writes) {
     shelf.forget_prices();
+    shelf.forget_refusals();
     let before: HashSet<HoldKey> = shelf.holds.keys().copied().collect();
     let places: Vec<PlaceRequest> = requests.iter().map(|request| request.place.clone()).collect();
     let place::Decision { outcomes, mut writes } = place::decide(shelf, &places);
@@ -72,6 +73,17 @@ impl Shelf {
     }
 }
 
+impl Shelf {
+    /// What a customer may have is no matter either, as they have it already; it is counted all the same.
+    fn forget_refusals(&mut self) {
+        self.open_holds_limit = self.open_holds_limit.without_refusal();
+        let products = self.products.values_mut().map(|product| &mut product.terms);
+        for terms in products.chain(self.seats.values_mut().map(|(_, terms)| terms)) {
+            terms.customer_limit = terms.customer_limit.without_refusal();
+        }
+    }
+}
+
 impl RestoreRequest {
     /// Gives a hold the prices that were agreed.
     fn agree(&self, hold: &mut Hold) {
@@ -86,13 +98,19 @@ impl RestoreRequest {
 mod tests {
     use super::*;
     use crate::domain::{
+        customer::{CountKey, Counted, CustomerLimit},
         hold::{HoldState, Item, Line},
-        place::tests::shelves::{key, place_in, product_id, seat, units},
+        place::tests::shelves::{at_most, customer, key, place_in, product_id, seat, units},
         place::{ProductOnSale, SeatOnSale, Terms},
     };
 
     fn terms(price_minor: i64) -> Terms {
-        Terms { price_minor, currency: "EUR".to_owned(), hold_ttl_ms: 60_000 }
+        Terms {
+            price_minor,
+            currency: "EUR".to_owned(),
+            hold_ttl_ms: 60_000,
+            customer_limit: CustomerLimit::NONE,
+        }
     }
 
     /// Ten units at 7, and seat A at 9, today.
@@ -104,7 +122,8 @@ mod tests {
     }
 
     fn lost(booking: u128, items: Vec<Item>, prices_minor: Vec<i64>) -> RestoreRequest {
-        let place = PlaceRequest { key: key(booking, 2), items, asked_ttl_ms: Some(5_000) };
+        let place =
+            PlaceRequest { key: key(booking, 2), items, asked_ttl_ms: Some(5_000), customer_id: None };
         RestoreRequest { place, prices_minor, currency: "EUR".to_owned() }
     }
 
@@ -112,13 +131,14 @@ mod tests {
     fn a_hold_comes_back_at_the_prices_that_were_agreed() {
         let request = lost(1, vec![units(1, 4), place_in(1, "A")], vec![5, 8]);
         let (outcomes, writes) = decide(shelf(), &[request]);
-        let line = |item, price_minor| Line { item, price_minor };
+        let line = |item, price_minor| Line { item, price_minor, counts: false };
         let hold = Hold {
             key: key(1, 2),
             state: HoldState::Active,
             lines: vec![line(units(1, 4), 5), line(place_in(1, "A"), 8)],
             currency: "EUR".to_owned(),
             hold_ttl_ms: 5_000,
+            account: None,
         };
         assert_eq!(outcomes, [Outcome::Restored(hold.clone())]);
         assert_eq!(writes.holds, [hold]);
@@ -129,9 +149,10 @@ mod tests {
     #[test]
     fn a_hold_that_is_there_stays_as_it_is() {
         let request = lost(1, vec![units(1, 4)], vec![5]);
-        let lines = vec![Line { item: units(1, 4), price_minor: 6 }];
+        let lines = vec![Line { item: units(1, 4), price_minor: 6, counts: false }];
         let state = HoldState::Committed;
-        let hold = Hold { key: key(1, 2), state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000 };
+        let currency = "EUR".to_owned();
+        let hold = Hold { key: key(1, 2), state, lines, currency, hold_ttl_ms: 60_000, account: None };
         let mut shelf = shelf();
         shelf.holds.insert(hold.key, hold.clone());
         assert_eq!(decide(shelf, &[request]), (vec![Outcome::Present(hold)], Writes::default()));
@@ -148,6 +169,27 @@ mod tests {
         let [Outcome::Restored(hold)] = &outcomes[..] else { panic!("{outcomes:?}") };
         assert_eq!((hold.currency.as_str(), hold.lines[1].price_minor), ("EUR", 8));
         assert_eq!(writes.holds.first(), Some(hold));
+    }
+
+    #[test]
+    fn a_hold_beyond_what_its_customer_may_have_comes_back_and_counts() {
+        let mut shelf = shelf();
+        let meal = CountKey { customer_id: customer("ann"), counted: Counted::Product(product_id(1)) };
+        for product in shelf.products.values_mut() {
+            product.terms.customer_limit = at_most(2);
+        }
+        shelf.open_holds_limit = at_most(1);
+        shelf.counts = [(meal.clone(), 2)].into();
+        let requests = [1, 2].map(|booking| {
+            let mut request = lost(booking, vec![units(1, 4)], vec![5]);
+            request.place.customer_id = Some(customer("ann"));
+            request
+        });
+        let (outcomes, writes) = decide(shelf, &requests);
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Restored(_))), "{outcomes:?}");
+        let open = CountKey { counted: Counted::OpenHolds, ..meal.clone() };
+        let taken: Vec<_> = writes.counts.into_iter().map(|(key, taking)| (key, taking.taken)).collect();
+        assert_eq!(taken, [(open, 2), (meal, 8)]);
     }
 
     #[test]

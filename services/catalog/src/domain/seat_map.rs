@@ -3,6 +3,7 @@
 use time::OffsetDateTime;
 
 use super::{
+    customer::CustomerLimit,
     hold_ttl::HoldTtl,
     ids::SeatMapId,
     money::{Currency, Price},
@@ -31,6 +32,8 @@ pub struct SeatMap {
     pub display_name: String,
     /// How long a hold on its seats lasts.
     pub hold_ttl: HoldTtl,
+    /// The most seats that one customer may have.
+    pub customer_limit: CustomerLimit,
     /// Its seats.
     pub seats: SeatCounts,
     /// The version of the operator's fields.
@@ -52,6 +55,8 @@ pub struct NewSeatMap {
     pub currency: Currency,
     /// How long a hold on its seats lasts.
     pub hold_ttl: HoldTtl,
+    /// The most seats that one customer may have.
+    pub customer_limit: CustomerLimit,
     /// Its seats.
     pub seats: Vec<NewSeat>,
 }
@@ -78,4 +83,6 @@ pub struct SeatMapChange {
     pub display_name: Option<String>,
     /// How long a hold on its seats lasts, for later holds.
     pub hold_ttl: Option<HoldTtl>,
+    /// The most seats that one customer may have, for later holds.
+    pub customer_limit: Option<CustomerLimit>,
 }

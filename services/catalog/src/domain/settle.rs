@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    customer::CountKey,
     hold::{Hold, HoldKey, HoldState, Item, SeatKey},
     ids::ProductId,
 };
@@ -48,6 +49,8 @@ pub struct Writes {
     pub products: BTreeMap<ProductId, Delta>,
     /// The new state of each seat, with the hold that has it at the moment: COMMITTED is sold, RELEASED free.
     pub seats: BTreeMap<SeatKey, (HoldKey, HoldState)>,
+    /// What customers get back of what was counted.
+    pub counts: BTreeMap<CountKey, i64>,
     /// The new state of each hold.
     pub holds: BTreeMap<HoldKey, HoldState>,
     /// How long each hold that is not due is to be left alone, in ms.
@@ -77,6 +80,8 @@ pub fn decide<S: BuildHasher>(
         };
         decision.outcomes.push(outcome);
     }
+    // What was bought goes on counting.
+    decision.writes.counts.retain(|_, number| *number != 0);
     decision
 }
 
@@ -109,6 +114,12 @@ fn settle(hold: &mut Hold, verdict: Verdict, writes: &mut Writes) -> Outcome {
                 writes.seats.insert(key.clone(), (hold.key, to));
             }
         }
+    }
+    for (key, number) in hold.counts_as(hold.state) {
+        *writes.counts.entry(key).or_default() += number;
+    }
+    for (key, number) in hold.counts_as(to) {
+        *writes.counts.entry(key).or_default() -= number;
     }
     hold.state = to;
     writes.holds.insert(hold.key, to);

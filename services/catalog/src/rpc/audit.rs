@@ -19,8 +19,13 @@ use crate::{Error, convert::audit as convert, store::audit as store};
 /// How long the scan of all holds may take.
 const SCAN_LIMIT_MS: u32 = 120_000;
 /// What is found here.
-const RULES: [AuditRule; 4] =
-    [AuditRule::ProductCounts, AuditRule::SeatOwner, AuditRule::HoldVerdict, AuditRule::BookingHasHold];
+const RULES: [AuditRule; 5] = [
+    AuditRule::ProductCounts,
+    AuditRule::SeatOwner,
+    AuditRule::HoldVerdict,
+    AuditRule::BookingHasHold,
+    AuditRule::CustomerCounts,
+];
 
 /// Serves audits.
 #[derive(Clone, Debug)]
@@ -50,9 +55,12 @@ impl AuditRpc {
     async fn products(self, mut turn: Turn) -> Result<pb::AuditProductsResponse, Error> {
         let conn = turn.long_snapshot(SCAN_LIMIT_MS).await?;
         let wrong = store::wrong_counts(conn, MAX_VIOLATIONS).await?;
+        let wrong_of_customers = store::wrong_customer_counts(conn, MAX_VIOLATIONS).await?;
         let checked = store::count_products(conn).await?;
         turn.end().await?;
-        let violations = self.count(wrong.iter().map(convert::wrong_counts).collect());
+        let wrong = wrong.iter().map(convert::wrong_counts);
+        let wrong_of_customers = wrong_of_customers.iter().map(convert::wrong_customer_count);
+        let violations = self.count(wrong.chain(wrong_of_customers).collect());
         Ok(pb::AuditProductsResponse { violations, checked })
     }
 

@@ -17,7 +17,8 @@ use crate::{
         place::{Outcome, PlaceRequest},
     },
     error::{Error, Failure},
-    holds, metrics, store,
+    holds::{self, Settings},
+    metrics, store,
 };
 
 /// The most lines that go into one transaction, from several calls; each brings a batch of its own, of up to 1,000.
@@ -34,22 +35,22 @@ const VERDICTS_PER_TRANSACTION: usize = 500;
 #[derive(Clone, Debug)]
 pub struct HoldRpc {
     pool: PgPool,
-    grace_ms: i64,
+    settings: Settings,
     placer: Batcher<Vec<PlaceRequest>, Result<Vec<Outcome>, Failure>>,
 }
 
 impl HoldRpc {
-    /// Starts the batcher. `grace_ms` after its time the sweep asks for a verdict on a hold that nobody settled.
+    /// Starts the batcher.
     #[must_use]
-    pub fn new(pool: PgPool, grace_ms: i64) -> Self {
+    pub fn new(pool: PgPool, settings: Settings) -> Self {
         let limits =
             BatchLimits { max_batch: MAX_BATCH, queue: QUEUE, in_flight: 1, beside: 1, max_wait: MAX_WAIT };
         let place_pool = pool.clone();
         let placer = Batcher::start("place", limits, move |calls: Vec<Vec<PlaceRequest>>| {
             let pool = place_pool.clone();
-            async move { place(&pool, grace_ms, calls).await }
+            async move { place(&pool, settings, calls).await }
         });
-        Self { pool, grace_ms, placer }
+        Self { pool, settings, placer }
     }
 
     /// Makes the end of the batcher the end of the process, until `until`: no hold could be placed any more.
@@ -61,12 +62,12 @@ impl HoldRpc {
 /// Carries out several calls as one batch, and hands the outcomes out.
 async fn place(
     pool: &PgPool,
-    grace_ms: i64,
+    settings: Settings,
     calls: Vec<Vec<PlaceRequest>>,
 ) -> Vec<Result<Vec<Outcome>, Failure>> {
     let sizes: Vec<usize> = calls.iter().map(Vec::len).collect();
     let requests: Vec<PlaceRequest> = calls.into_iter().flatten().collect();
-    match holds::place(pool, grace_ms, &requests).await {
+    match holds::place(pool, settings, &requests).await {
         Ok(outcomes) => {
             metrics::placed(&outcomes);
             let mut outcomes = outcomes.into_iter();
@@ -86,7 +87,7 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         &self,
         request: Request<pb::PlaceHoldsRequest>,
     ) -> Result<Response<pb::PlaceHoldsResponse>, Status> {
-        let requests = convert::place_requests(&request.into_inner())?;
+        let requests = convert::place_requests(request.into_inner())?;
         let lines = requests.iter().map(|request| request.items.len()).sum();
         let placed = self.placer.submit_by(requests, lines, caller_waits_until()).await;
         let outcomes = placed.map_err(Error::from)?.map_err(Error::Failed)?;
@@ -113,7 +114,7 @@ impl pb::hold_service_server::HoldService for HoldRpc {
         request: Request<pb::RestoreHoldsRequest>,
     ) -> Result<Response<pb::RestoreHoldsResponse>, Status> {
         let requests = convert::restore_requests(request.into_inner())?;
-        let outcomes = holds::restore(&self.pool, self.grace_ms, &requests).await?;
+        let outcomes = holds::restore(&self.pool, self.settings, &requests).await?;
         let outcomes = outcomes.into_iter().map(convert::restore_outcome).collect();
         Ok(Response::new(pb::RestoreHoldsResponse { outcomes }))
     }

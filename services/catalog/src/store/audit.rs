@@ -54,6 +54,58 @@ pub async fn wrong_counts(conn: &mut PgConnection, limit: i64) -> Result<Vec<Wro
         .collect())
 }
 
+/// A count of what a customer has that is not what their holds say.
+#[derive(Debug)]
+pub struct WrongCustomerCount {
+    /// Whose.
+    pub customer_id: String,
+    /// Of what.
+    pub counted: String,
+    /// Which product or seat map; nil for open holds.
+    pub item_id: Uuid,
+    /// What their row says; none without a row.
+    pub row: Option<i64>,
+    /// What their holds have counted and not given back.
+    pub in_holds: i64,
+}
+
+/// Counts of what customers have that are not the sums of what their holds have counted. One scan of all holds.
+pub async fn wrong_customer_counts(
+    conn: &mut PgConnection,
+    limit: i64,
+) -> Result<Vec<WrongCustomerCount>, Error> {
+    let rows = sqlx::query_as!(
+        WrongCustomerCount,
+        r#"with parts as materialized (
+               select h.customer_id, 'OPEN_HOLDS' as counted, '00000000-0000-0000-0000-000000000000'::uuid as item_id,
+                      1::bigint as taken
+               from holds h
+               where h.state = 'ACTIVE' and h.customer_id is not null and h.counts_open
+               union all
+               select h.customer_id, case when l.product_id is null then 'SEAT_MAP' else 'PRODUCT' end,
+                      coalesce(l.product_id, l.seat_map_id), coalesce(l.quantity, 1)
+               from holds h
+               cross join lateral jsonb_to_recordset(h.lines)
+                          as l (product_id uuid, seat_map_id uuid, quantity bigint, counts boolean)
+               where h.state in ('ACTIVE', 'COMMITTED') and h.customer_id is not null and l.counts
+           ), sums as (
+               select customer_id, counted, item_id, sum(taken)::bigint as taken
+               from parts
+               group by customer_id, counted, item_id
+           )
+           select coalesce(c.customer_id, s.customer_id) as "customer_id!", coalesce(c.counted, s.counted) as "counted!",
+                  coalesce(c.item_id, s.item_id) as "item_id!", c.taken as "row?", coalesce(s.taken, 0) as "in_holds!"
+           from customer_counts c
+           full join sums s on s.customer_id = c.customer_id and s.counted = c.counted and s.item_id = c.item_id
+           where c.taken is distinct from s.taken
+           limit $1"#,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows)
+}
+
 /// How many products there are.
 pub async fn count_products(conn: &mut PgConnection) -> Result<i64, Error> {
     Ok(sqlx::query_scalar!(r#"select count(*) as "count!" from products"#).fetch_one(conn).await?)

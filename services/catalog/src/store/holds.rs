@@ -8,7 +8,10 @@ use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
 
 use crate::{
-    domain::hold::{Hold, HoldKey, HoldState, Item, Line, OverdueHold, SeatKey},
+    domain::{
+        customer::{Account, CustomerId},
+        hold::{Hold, HoldKey, HoldState, Item, Line, OverdueHold, SeatKey},
+    },
     error::Error,
 };
 
@@ -24,22 +27,27 @@ pub(super) struct LineRow {
     #[serde(skip_serializing_if = "Option::is_none")]
     label: Option<String>,
     price_minor: i64,
+    /// Left out where nothing counts.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    counts: bool,
 }
 
 impl From<&Line> for LineRow {
     fn from(line: &Line) -> Self {
-        let price_minor = line.price_minor;
+        let Line { price_minor, counts, .. } = *line;
         match &line.item {
             Item::Product { product_id, quantity } => Self {
                 product_id: Some(product_id.as_uuid()),
                 quantity: Some(*quantity),
                 price_minor,
+                counts,
                 ..Self::default()
             },
             Item::Seat(seat) => Self {
                 seat_map_id: Some(seat.seat_map_id.as_uuid()),
                 label: Some(seat.label.clone()),
                 price_minor,
+                counts,
                 ..Self::default()
             },
         }
@@ -57,7 +65,7 @@ impl LineRow {
             }
             _ => return None,
         };
-        Some(Line { item, price_minor: self.price_minor })
+        Some(Line { item, price_minor: self.price_minor, counts: self.counts })
     }
 }
 
@@ -82,6 +90,8 @@ pub(super) struct Row {
     pub(super) lines: Json<Stored>,
     pub(super) currency: String,
     pub(super) hold_ttl_ms: i64,
+    pub(super) customer_id: Option<String>,
+    pub(super) counts_open: bool,
 }
 
 impl TryFrom<Row> for Hold {
@@ -91,12 +101,15 @@ impl TryFrom<Row> for Hold {
         let wrong = |what| Error::Inconsistent(format!("hold {}/{}: {what}", row.booking_id, row.attempt));
         let state = HoldState::parse(&row.state).ok_or_else(|| wrong("unknown state"))?;
         let lines = row.lines.0.into_lines();
+        let customer_id = row.customer_id.map(CustomerId::try_from).transpose();
+        let customer_id = customer_id.map_err(|_| wrong("its customer has no id"))?;
         Ok(Self {
             key: HoldKey { booking_id: row.booking_id.into(), attempt: row.attempt },
             state,
             lines: lines.ok_or_else(|| wrong("a line is neither units of a product nor a seat"))?,
             currency: row.currency,
             hold_ttl_ms: row.hold_ttl_ms,
+            account: customer_id.map(|customer_id| Account { customer_id, counts_open: row.counts_open }),
         })
     }
 }
@@ -112,7 +125,8 @@ pub async fn lock(conn: &mut PgConnection, keys: &[HoldKey]) -> Result<HashMap<H
     let (booking_ids, attempts) = columns(keys.iter());
     let rows = sqlx::query_as!(
         Row,
-        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Stored>", h.currency, h.hold_ttl_ms
+        r#"select h.booking_id, h.attempt, h.state, h.lines as "lines: Json<Stored>", h.currency, h.hold_ttl_ms,
+                  h.customer_id, h.counts_open
            from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
            join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
            order by h.booking_id, h.attempt

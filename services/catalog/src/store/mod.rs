@@ -3,6 +3,7 @@
 //! What comes out of a row is a value of the domain; a row that makes no sense is [`Error::Inconsistent`].
 
 pub mod audit;
+pub mod counts;
 pub mod holds;
 pub mod place;
 pub mod products;

@@ -3,17 +3,19 @@
 //! The first locks nothing; the second takes everything or fails as a conflict, and locks for no longer than it runs. Who has
 //! failed too often locks first.
 
-use std::collections::BTreeMap;
-
 use sqlx::{PgConnection, types::Json};
 use telemetry::Chain;
 use uuid::Uuid;
 
-use super::holds::{self, LineRow, Stored};
+use super::{
+    counts,
+    holds::{self, LineRow, Stored},
+    inconsistent,
+};
 use crate::{
     domain::{
+        customer::{CountKey, Counted, CustomerId, CustomerLimit},
         hold::{Hold, HoldKey, SeatKey},
-        ids::ProductId,
         place::{ProductOnSale, SeatOnSale, Shelf, Terms, Writes},
     },
     error::Error,
@@ -28,6 +30,19 @@ pub struct Asked<'a> {
     pub products: Vec<Uuid>,
     /// The seats, each once.
     pub seats: Vec<&'a SeatKey>,
+    /// Who asks for what.
+    pub customers: Customers<'a>,
+}
+
+/// Who asks for what, column by column: whoever is limited is counted.
+#[derive(Clone, Debug, Default)]
+pub struct Customers<'a> {
+    /// Who asks for which product.
+    pub of_products: (Vec<&'a str>, Vec<Uuid>),
+    /// Who asks for seats of which map.
+    pub of_maps: (Vec<&'a str>, Vec<Uuid>),
+    /// Who asks, where open holds are limited.
+    pub of_holds: Vec<&'a str>,
 }
 
 /// Locks the products that a batch asks about, in the order of their ids.
@@ -58,7 +73,7 @@ pub async fn lock_seats(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<()
     Ok(())
 }
 
-/// A row of the shelf: a hold, a product, or a seat, or else a map without the seat. What it is not is null.
+/// A row of the shelf: a hold, a product, what a customer has, or a seat, or else a map without the seat. What it is not is null.
 struct Row {
     booking_id: Option<Uuid>,
     attempt: Option<i32>,
@@ -71,6 +86,10 @@ struct Row {
     price_minor: Option<i64>,
     currency: Option<String>,
     hold_ttl_ms: Option<i64>,
+    customer_limit: Option<i64>,
+    customer_id: Option<String>,
+    counts_open: Option<bool>,
+    taken: Option<i64>,
 }
 
 /// What of all that exists, as it stood in one instant: so who sees what a hold has taken sees the hold too. Neither a deleted
@@ -80,28 +99,55 @@ pub async fn look(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Shelf, E
     let (maps, labels) = seat_columns(asked.seats.iter().copied());
     let rows = sqlx::query_as!(
         Row,
-        r#"select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Stored>",
+        r#"with on_sale as materialized (
+               select product_id, on_hand - held - sold as available, price_minor, currency, hold_ttl_ms,
+                      max_units_per_customer
+               from products
+               where product_id = any($3) and deleted_at is null
+           )
+           select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Stored>",
                   null::uuid as product_id, null::bigint as available,
                   null::uuid as seat_map_id, null::text as label,
-                  h.state as "state?", null::bigint as price_minor, h.currency as "currency?", h.hold_ttl_ms as "hold_ttl_ms?"
+                  h.state as "state?", null::bigint as price_minor, h.currency as "currency?", h.hold_ttl_ms as "hold_ttl_ms?",
+                  null::bigint as customer_limit, h.customer_id, h.counts_open as "counts_open?", null::bigint as taken
            from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
            join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
            union all
-           select null, null, null, product_id, on_hand - held - sold, null, null, null, price_minor, currency,
-                  hold_ttl_ms
-           from products
-           where product_id = any($3) and deleted_at is null
+           select null, null, null, product_id, available, null, null, null, price_minor, currency, hold_ttl_ms,
+                  max_units_per_customer, null, null, null
+           from on_sale
            union all
            select null, null, null, null, null, m.seat_map_id, s.label, s.state, s.price_minor, m.currency,
-                  m.hold_ttl_ms
+                  m.hold_ttl_ms, m.max_units_per_customer, null, null, null
            from unnest($4::uuid[], $5::text[]) as a (seat_map_id, label)
            join seat_maps m on m.seat_map_id = a.seat_map_id and m.deleted_at is null
-           left join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label"#,
+           left join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label
+           union all
+           select null, null, null, c.item_id, null, null, null, null, null, null, null, null, c.customer_id, null, c.taken
+           from unnest($6::text[], $7::uuid[]) as w (customer_id, product_id)
+           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'PRODUCT' and c.item_id = w.product_id
+           where w.product_id = any (array(select product_id from on_sale where max_units_per_customer > 0))
+           union all
+           select null, null, null, null, null, c.item_id, null, null, null, null, null, null, c.customer_id, null, c.taken
+           from unnest($8::text[], $9::uuid[]) as w (customer_id, seat_map_id)
+           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'SEAT_MAP' and c.item_id = w.seat_map_id
+           where w.seat_map_id = any (array(select seat_map_id from seat_maps
+                                            where seat_map_id = any($9) and max_units_per_customer > 0))
+           union all
+           select null, null, null, null, null, null, null, null, null, null, null, null, c.customer_id, null, c.taken
+           from unnest($10::text[]) as w (customer_id)
+           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'OPEN_HOLDS' and c.item_id = $11"#,
         &booking_ids,
         &attempts,
         &asked.products,
         &maps,
-        &labels as _
+        &labels as _,
+        &asked.customers.of_products.0 as _,
+        &asked.customers.of_products.1,
+        &asked.customers.of_maps.0 as _,
+        &asked.customers.of_maps.1,
+        &asked.customers.of_holds as _,
+        counts::named(Counted::OpenHolds).1
     )
     .fetch_all(conn)
     .await?;
@@ -116,12 +162,33 @@ impl Row {
     fn put_on(self, found: &mut Shelf) -> Result<(), Error> {
         let wrong =
             || Error::Inconsistent("a row of the shelf is neither hold nor product nor seat".to_owned());
+        if let Some(taken) = self.taken {
+            let customer_id =
+                self.customer_id.and_then(|id| CustomerId::try_from(id).ok()).ok_or_else(wrong)?;
+            let counted = match (self.product_id, self.seat_map_id) {
+                (Some(id), _) => Counted::Product(id.into()),
+                (None, Some(id)) => Counted::SeatMap(id.into()),
+                (None, None) => Counted::OpenHolds,
+            };
+            found.counts.insert(CountKey { customer_id, counted }, taken);
+            return Ok(());
+        }
         let (currency, hold_ttl_ms) = self.currency.zip(self.hold_ttl_ms).ok_or_else(wrong)?;
         if let (Some(booking_id), Some(attempt), Some(state), Some(lines)) =
             (self.booking_id, self.attempt, &self.state, self.lines)
         {
             let state = state.clone();
-            let row = holds::Row { booking_id, attempt, state, lines, currency, hold_ttl_ms };
+            let (customer_id, counts_open) = (self.customer_id, self.counts_open.unwrap_or_default());
+            let row = holds::Row {
+                booking_id,
+                attempt,
+                state,
+                lines,
+                currency,
+                hold_ttl_ms,
+                customer_id,
+                counts_open,
+            };
             match Hold::try_from(row) {
                 Ok(hold) => drop(found.holds.insert(hold.key, hold)),
                 Err(wrong) => {
@@ -131,16 +198,18 @@ impl Row {
             }
             return Ok(());
         }
+        let customer_limit = CustomerLimit::try_from(self.customer_limit.unwrap_or_default())
+            .map_err(inconsistent("max_units_per_customer"))?;
         if let (Some(product_id), Some(available), Some(price_minor)) =
             (self.product_id, self.available, self.price_minor)
         {
-            let terms = Terms { price_minor, currency, hold_ttl_ms };
+            let terms = Terms { price_minor, currency, hold_ttl_ms, customer_limit };
             found.products.insert(product_id.into(), ProductOnSale { available, terms });
             return Ok(());
         }
         let seat_map_id = self.seat_map_id.ok_or_else(wrong)?.into();
         if let (Some(label), Some(state), Some(price_minor)) = (self.label, self.state, self.price_minor) {
-            let terms = Terms { price_minor, currency, hold_ttl_ms };
+            let terms = Terms { price_minor, currency, hold_ttl_ms, customer_limit };
             let state = seat_state(&state).ok_or_else(|| {
                 Error::Inconsistent(format!("seat {label} of {seat_map_id}: unknown state"))
             })?;
@@ -162,18 +231,12 @@ fn seat_state(text: &str) -> Option<SeatOnSale> {
 }
 
 /// Takes units and seats, and stores the holds that have them, to be reviewed when their time is up and `grace_ms` has passed.
-/// All of it, or it fails: as a conflict if somebody took or removed something since it was seen, by `holds_pkey` if a hold is
-/// there already. Rows are locked in the order of their keys, products before seats, so that two batches do not wait for each
-/// other for what they take. A repeat whose hold is being settled at this moment may, and begins anew.
+/// All of it, or it fails: as a conflict if somebody took or removed something since it was seen, or a customer more than they may
+/// have, by `holds_pkey` if a hold is there already. Rows are locked in the order of their keys, products before seats before
+/// counts, so that two batches do not wait for each other for what they take. A repeat whose hold is being settled at this moment
+/// may, and begins anew.
 pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Result<(), Error> {
-    let (products, units) = product_columns(&writes.products);
-    let (maps, labels) = seat_columns(writes.seats.keys());
-    let (seat_bookings, seat_attempts) = holds::columns(writes.seats.values());
-    let (booking_ids, attempts) = holds::columns(writes.holds.iter().map(|hold| &hold.key));
-    let lines: Vec<Json<Vec<LineRow>>> =
-        writes.holds.iter().map(|hold| Json(hold.lines.iter().map(LineRow::from).collect())).collect();
-    let currencies: Vec<&str> = writes.holds.iter().map(|hold| hold.currency.as_str()).collect();
-    let ttls: Vec<i64> = writes.holds.iter().map(|hold| hold.hold_ttl_ms).collect();
+    let columns = Columns::of(writes);
     sqlx::query!(
         r#"with products_locked as materialized (
                select p.product_id, u.quantity
@@ -183,11 +246,9 @@ pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Re
                for update of p
            ), products_taken as (
                update products p
-               set held = p.held + l.quantity
-               from products_locked l
+               set held = p.held + l.quantity from products_locked l
                where p.product_id = l.product_id and p.deleted_at is null
-                 and p.held + p.sold + l.quantity <= p.on_hand
-               returning p.product_id
+                 and p.held + p.sold + l.quantity <= p.on_hand returning p.product_id
            ), seats_locked as materialized (
                select s.seat_map_id, s.label, t.booking_id, t.attempt
                from unnest($3::uuid[], $4::text[], $5::uuid[], $6::int[]) as t (seat_map_id, label, booking_id, attempt)
@@ -196,40 +257,98 @@ pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Re
                for update of s
            ), seats_taken as (
                update seats s
-               set state = 'HELD', booking_id = l.booking_id, attempt = l.attempt
-               from seats_locked l
-               where s.seat_map_id = l.seat_map_id and s.label = l.label and s.state = 'FREE'
-               returning s.label
+               set state = 'HELD', booking_id = l.booking_id, attempt = l.attempt from seats_locked l
+               where s.seat_map_id = l.seat_map_id and s.label = l.label and s.state = 'FREE' returning s.label
+           ), counted as (
+               insert into customer_counts as c (customer_id, counted, item_id, taken, allowed)
+               select customer_id, counted, item_id, taken, allowed
+               from unnest($15::text[], $16::text[], $17::uuid[], $18::bigint[], $19::bigint[])
+                    as w (customer_id, counted, item_id, taken, allowed)
+               order by customer_id, counted, item_id
+               on conflict (customer_id, counted, item_id) do update
+               set taken = c.taken + excluded.taken, allowed = excluded.allowed
+               where c.taken + excluded.taken <= excluded.allowed returning c.item_id
            ), placed as (
-               insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at)
+               insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at, customer_id,
+                                  counts_open)
                select booking_id, attempt, 'ACTIVE', lines, currency, hold_ttl_ms,
-                      now() + (hold_ttl_ms + $12) * interval '1 millisecond'
-               from unnest($7::uuid[], $8::int[], $9::jsonb[], $10::text[], $11::bigint[])
-                    as h (booking_id, attempt, lines, currency, hold_ttl_ms)
+                      now() + (hold_ttl_ms + $12) * interval '1 millisecond', customer_id, coalesce(counts_open, false)
+               from unnest($7::uuid[], $8::int[], $9::jsonb[], $10::text[], $11::bigint[], $13::text[], $14::bool[])
+                    as h (booking_id, attempt, lines, currency, hold_ttl_ms, customer_id, counts_open)
                order by booking_id, attempt
            )
-           select take_all((select count(*) from products_taken) + (select count(*) from seats_taken),
-                           cardinality($1) + cardinality($3)) is null as "taken!""#,
-        &products,
-        &units,
-        &maps,
-        &labels as _,
-        &seat_bookings,
-        &seat_attempts,
-        &booking_ids,
-        &attempts,
-        &lines as _,
-        &currencies as _,
-        &ttls,
-        grace_ms
+           select take_all((select count(*) from products_taken) + (select count(*) from seats_taken)
+                               + (select count(*) from counted),
+                           cardinality($1) + cardinality($3) + cardinality($15)) is null as "taken!""#,
+        &columns.products.0,
+        &columns.products.1,
+        &columns.seats.0,
+        &columns.seats.1 as _,
+        &columns.seat_holds.0,
+        &columns.seat_holds.1,
+        &columns.holds.0,
+        &columns.holds.1,
+        &columns.lines as _,
+        &columns.currencies as _,
+        &columns.ttls,
+        grace_ms,
+        &columns.accounts.0 as _,
+        &columns.accounts.1,
+        &columns.counts.0 as _,
+        &columns.counts.1 as _,
+        &columns.counts.2,
+        &columns.takings.0,
+        &columns.takings.1
     )
     .fetch_one(conn)
     .await?;
     Ok(())
 }
 
-fn product_columns(units: &BTreeMap<ProductId, i64>) -> (Vec<Uuid>, Vec<i64>) {
-    units.iter().map(|(id, quantity)| (id.as_uuid(), *quantity)).unzip()
+/// What [`take`] writes, column by column.
+struct Columns<'a> {
+    products: (Vec<Uuid>, Vec<i64>),
+    seats: (Vec<Uuid>, Vec<&'a str>),
+    seat_holds: (Vec<Uuid>, Vec<i32>),
+    holds: (Vec<Uuid>, Vec<i32>),
+    lines: Vec<Json<Vec<LineRow>>>,
+    currencies: Vec<&'a str>,
+    ttls: Vec<i64>,
+    accounts: (Vec<Option<&'a str>>, Vec<bool>),
+    counts: (Vec<&'a str>, Vec<&'static str>, Vec<Uuid>),
+    takings: (Vec<i64>, Vec<i64>),
+}
+
+impl<'a> Columns<'a> {
+    fn of(writes: &'a Writes) -> Self {
+        let Writes { products, seats, counts, holds } = writes;
+        let lines = |hold: &Hold| Json(hold.lines.iter().map(LineRow::from).collect());
+        Self {
+            products: products.iter().map(|(id, quantity)| (id.as_uuid(), *quantity)).unzip(),
+            seats: seat_columns(seats.keys()),
+            seat_holds: holds::columns(seats.values()),
+            holds: holds::columns(holds.iter().map(|hold| &hold.key)),
+            lines: holds.iter().map(lines).collect(),
+            currencies: holds.iter().map(|hold| hold.currency.as_str()).collect(),
+            ttls: holds.iter().map(|hold| hold.hold_ttl_ms).collect(),
+            accounts: account_columns(holds),
+            counts: counts::key_columns(counts.keys()),
+            takings: counts.values().map(|taking| (taking.taken, taking.allowed)).unzip(),
+        }
+    }
+}
+
+/// On whose account the holds count. Where none does, the columns are empty: each hold gets nulls.
+fn account_columns(holds: &[Hold]) -> (Vec<Option<&str>>, Vec<bool>) {
+    if holds.iter().all(|hold| hold.account.is_none()) {
+        return (Vec::new(), Vec::new());
+    }
+    let accounts = holds.iter().map(|hold| hold.account.as_ref());
+    accounts
+        .map(|account| {
+            account.map_or((None, false), |account| (Some(account.customer_id.as_str()), account.counts_open))
+        })
+        .unzip()
 }
 
 /// The columns that name seats.

@@ -8,6 +8,7 @@ use super::{RequestHash, inconsistent, price, time};
 use crate::{
     Error,
     domain::{
+        customer::CustomerLimit,
         hold_ttl::HoldTtl,
         ids::ProductId,
         money::Price,
@@ -38,6 +39,7 @@ struct ProductRow {
     held: i64,
     sold: i64,
     hold_ttl_ms: i64,
+    max_units_per_customer: i64,
     revision: i64,
     created_at: StoredTime,
     updated_at: StoredTime,
@@ -57,6 +59,10 @@ impl TryFrom<ProductRow> for Product {
             price: price(&row.currency, row.price_minor)?,
             stock: Stock::new(row.on_hand, row.held, row.sold).map_err(inconsistent("products.on_hand"))?,
             hold_ttl: row.hold_ttl_ms.try_into().map_err(inconsistent("products.hold_ttl_ms"))?,
+            customer_limit: row
+                .max_units_per_customer
+                .try_into()
+                .map_err(inconsistent("products.max_units_per_customer"))?,
             revision: row.revision.into(),
             created_at: time("products.created_at", row.created_at)?,
             updated_at: time("products.updated_at", row.updated_at)?,
@@ -83,11 +89,11 @@ pub async fn insert(
     sqlx::query_as!(
         ProductRow,
         r#"insert into products (product_id, sku, display_name, description, currency, price_minor, on_hand,
-                               hold_ttl_ms, request_hash)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+                               hold_ttl_ms, request_hash, max_units_per_customer)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
          on conflict do nothing
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                    request_hash, deleted_at as "deleted_at: StoredTime""#,
         product.id.as_uuid(),
         product.sku,
@@ -98,6 +104,7 @@ pub async fn insert(
         product.on_hand,
         product.hold_ttl.as_ms(),
         request_hash,
+        product.customer_limit.number(),
     )
     .fetch_optional(conn)
     .await?
@@ -110,7 +117,7 @@ pub async fn find(conn: &mut PgConnection, id: ProductId) -> Result<Option<Found
     sqlx::query_as!(
         ProductRow,
         r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                 request_hash, deleted_at as "deleted_at: StoredTime"
          from products
          where product_id = $1"#,
@@ -130,7 +137,7 @@ pub async fn get(
     let rows = sqlx::query_as!(
         ProductRow,
         r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                 request_hash, deleted_at as "deleted_at: StoredTime"
          from products
          where product_id = any($1) and deleted_at is null"#,
@@ -150,7 +157,7 @@ pub async fn list(
     sqlx::query_as!(
         ProductRow,
         r#"select product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                 request_hash, deleted_at as "deleted_at: StoredTime"
          from products
          where deleted_at is null
@@ -182,13 +189,16 @@ pub async fn update(
          set sku = coalesce($3, sku), display_name = coalesce($4, display_name),
              description = coalesce($5, description), currency = coalesce($6, currency),
              price_minor = coalesce($7, price_minor), hold_ttl_ms = coalesce($8, hold_ttl_ms),
+             max_units_per_customer = coalesce($9, max_units_per_customer),
              revision = revision + 1, updated_at = now()
          where product_id = $1 and deleted_at is null and revision = coalesce($2, revision)
-           and (sku, display_name, description, currency, price_minor, hold_ttl_ms) is distinct from
+           and (sku, display_name, description, currency, price_minor, hold_ttl_ms, max_units_per_customer)
+               is distinct from
                (coalesce($3, sku), coalesce($4, display_name), coalesce($5, description),
-                coalesce($6, currency), coalesce($7, price_minor), coalesce($8, hold_ttl_ms))
+                coalesce($6, currency), coalesce($7, price_minor), coalesce($8, hold_ttl_ms),
+                coalesce($9, max_units_per_customer))
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                    request_hash, deleted_at as "deleted_at: StoredTime""#,
         id.as_uuid(),
         expected.number(),
@@ -198,6 +208,7 @@ pub async fn update(
         change.price.map(|price| price.currency().to_string()),
         change.price.map(Price::minor_units),
         change.hold_ttl.map(HoldTtl::as_ms),
+        change.customer_limit.map(CustomerLimit::number),
     )
     .fetch_optional(conn)
     .await;
@@ -232,7 +243,7 @@ pub async fn adjust(conn: &mut PgConnection, id: ProductId, delta: i64) -> Resul
          set on_hand = on_hand + $2, updated_at = now()
          where product_id = $1 and deleted_at is null and on_hand + $2 between held + sold and $3
          returning product_id, sku, display_name, description, currency, price_minor, on_hand, held, sold,
-                   hold_ttl_ms, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
+                   hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime", updated_at as "updated_at: StoredTime",
                    request_hash, deleted_at as "deleted_at: StoredTime""#,
         id.as_uuid(),
         delta,

@@ -8,6 +8,7 @@ use super::{RequestHash, currency, inconsistent, time};
 use crate::{
     Error,
     domain::{
+        customer::CustomerLimit,
         hold_ttl::HoldTtl,
         ids::SeatMapId,
         money::Currency,
@@ -42,6 +43,7 @@ struct SeatMapRow {
     seat_map_id: Uuid,
     display_name: String,
     hold_ttl_ms: i64,
+    max_units_per_customer: i64,
     revision: i64,
     created_at: StoredTime,
     updated_at: StoredTime,
@@ -61,6 +63,10 @@ impl TryFrom<SeatMapRow> for SeatMap {
             id: row.seat_map_id.into(),
             display_name: row.display_name,
             hold_ttl: row.hold_ttl_ms.try_into().map_err(inconsistent("seat_maps.hold_ttl_ms"))?,
+            customer_limit: row
+                .max_units_per_customer
+                .try_into()
+                .map_err(inconsistent("seat_maps.max_units_per_customer"))?,
             seats: SeatCounts { free: row.free, held: row.held, sold: row.sold, blocked: row.blocked },
             revision: row.revision.into(),
             created_at: time("seat_maps.created_at", row.created_at)?,
@@ -85,14 +91,15 @@ pub async fn insert(
     request_hash: &RequestHash,
 ) -> Result<bool, Error> {
     let inserted = sqlx::query!(
-        "insert into seat_maps (seat_map_id, display_name, currency, hold_ttl_ms, request_hash)
-         values ($1, $2, $3, $4, $5)
+        "insert into seat_maps (seat_map_id, display_name, currency, hold_ttl_ms, request_hash, max_units_per_customer)
+         values ($1, $2, $3, $4, $5, $6)
          on conflict do nothing",
         seat_map.id.as_uuid(),
         seat_map.display_name,
         seat_map.currency.as_str(),
         seat_map.hold_ttl.as_ms(),
         request_hash,
+        seat_map.customer_limit.number(),
     )
     .execute(conn)
     .await?;
@@ -103,7 +110,7 @@ pub async fn insert(
 pub async fn find(conn: &mut PgConnection, id: SeatMapId) -> Result<Option<Found>, Error> {
     sqlx::query_as!(
         SeatMapRow,
-        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at as "created_at: StoredTime",
+        r#"select seat_map_id, display_name, hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime",
                   updated_at as "updated_at: StoredTime", request_hash, deleted_at as "deleted_at: StoredTime",
                   free as "free!", held as "held!", sold as "sold!", blocked as "blocked!"
            from seat_maps
@@ -143,7 +150,7 @@ pub async fn list(
 ) -> Result<Vec<SeatMap>, Error> {
     sqlx::query_as!(
         SeatMapRow,
-        r#"select seat_map_id, display_name, hold_ttl_ms, revision, created_at as "created_at: StoredTime",
+        r#"select seat_map_id, display_name, hold_ttl_ms, max_units_per_customer, revision, created_at as "created_at: StoredTime",
                   updated_at as "updated_at: StoredTime", request_hash, deleted_at as "deleted_at: StoredTime",
                   free as "free!", held as "held!", sold as "sold!", blocked as "blocked!"
            from seat_maps
@@ -180,13 +187,16 @@ pub async fn update(
     let updated = sqlx::query!(
         "update seat_maps
          set display_name = coalesce($3, display_name), hold_ttl_ms = coalesce($4, hold_ttl_ms),
+             max_units_per_customer = coalesce($5, max_units_per_customer),
              revision = revision + 1, updated_at = now()
          where seat_map_id = $1 and deleted_at is null and revision = coalesce($2, revision)
-           and (display_name, hold_ttl_ms) is distinct from (coalesce($3, display_name), coalesce($4, hold_ttl_ms))",
+           and (display_name, hold_ttl_ms, max_units_per_customer) is distinct from
+               (coalesce($3, display_name), coalesce($4, hold_ttl_ms), coalesce($5, max_units_per_customer))",
         id.as_uuid(),
         expected.number(),
         change.display_name.as_deref(),
         change.hold_ttl.map(HoldTtl::as_ms),
+        change.customer_limit.map(CustomerLimit::number),
     )
     .execute(conn)
     .await?;

@@ -88,8 +88,12 @@ impl App {
     /// Holds one thing for a new booking; `None` when it was refused.
     pub(crate) async fn hold(&self, item: Item) -> Option<HoldKey> {
         let key = HoldKey { booking_id: Uuid::now_v7().to_string(), attempt: 1 };
-        let hold =
-            PlaceHold { key: Some(key.clone()), lines: vec![HoldLine { item: Some(item) }], hold_ttl: None };
+        let hold = PlaceHold {
+            key: Some(key.clone()),
+            lines: vec![HoldLine { item: Some(item) }],
+            hold_ttl: None,
+            ..Default::default()
+        };
         let request = PlaceHoldsRequest { holds: vec![hold] };
         let outcomes = self.holds.clone().place_holds(request).await.unwrap().into_inner().outcomes;
         matches!(outcomes[0].outcome, Some(Outcome::Placed(_))).then_some(key)

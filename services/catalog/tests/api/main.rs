@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod app;
+mod limits;
 mod overdue_holds;
 mod placing;
 mod product_deletion;

@@ -95,7 +95,7 @@ type Spoil = fn(&mut Product);
 #[sqlx::test(migrator = "catalog::MIGRATOR")]
 async fn each_bad_field_of_a_new_product_is_named(pool: PgPool) {
     let mut app = App::start(&pool).await;
-    let cases: [(&str, Spoil); 15] = [
+    let cases: [(&str, Spoil); 17] = [
         ("product.sku", |p| p.sku.clear()),
         ("product.sku", |p| p.sku = "x".repeat(65)),
         ("product.sku", |p| p.sku = "a\0b".to_owned()),
@@ -110,6 +110,8 @@ async fn each_bad_field_of_a_new_product_is_named(pool: PgPool) {
         ("product.price.minor_units", |p| p.price = Some(euros(1_000_000_000_001))),
         ("product.on_hand", |p| p.on_hand = -1),
         ("product.on_hand", |p| p.on_hand = 1_000_000_000_001),
+        ("product.max_units_per_customer", |p| p.max_units_per_customer = -1),
+        ("product.max_units_per_customer", |p| p.max_units_per_customer = 1_000_001),
         ("product.hold_ttl", |p| p.hold_ttl = Some(to_duration_ms(99))),
         ("product.hold_ttl", |p| p.hold_ttl = Some(to_duration_ms(86_400_001))),
         ("product.hold_ttl", |p| p.hold_ttl = Some(prost_types::Duration { seconds: 1, nanos: 500 })),

@@ -109,6 +109,7 @@ pub(super) fn encode(Seen { booking, now }: &Seen) -> RestoreHold {
             .collect(),
         unit_prices: booking.lines.iter().map(|line| price(line.unit_price_minor)).collect(),
         hold_ttl: Some(api::time::to_duration_ms(left)),
+        customer_id: booking.customer_id.clone(),
     }
 }
 

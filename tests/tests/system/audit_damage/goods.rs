@@ -6,7 +6,8 @@ use super::{Damage, Shop, in_catalog};
 
 /// Of products and seats.
 pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
-    let Shop { meal, flight, held, cancelled, .. } = shop;
+    let Shop { meal, flight, limited, held, cancelled, .. } = shop;
+    let limited = &limited.product_id;
     let (meal, map, other) = (&meal.product_id, &flight.seat_map_id, fresh_id());
     // A seat, and the first attempt of the booking that its row names.
     let becomes = |label: &str, state: &str, holder: Option<&String>| {
@@ -30,6 +31,19 @@ pub(super) fn damages(shop: &Shop) -> Vec<Damage> {
             format!("update products set on_hand = 100 where product_id = '{meal}'"),
         )
         .finds(shop.product()),
+        in_catalog(
+            "a customer counted with units that they do not have",
+            format!("update customer_counts set taken = taken + 1 where item_id = '{limited}'"),
+            format!("update customer_counts set taken = taken - 1 where item_id = '{limited}'"),
+        )
+        .finds(("CUSTOMER_COUNTS", vec![("product_id", limited.clone())])),
+        in_catalog(
+            "a customer counted with seats where the hold has units",
+            format!("update customer_counts set counted = 'SEAT_MAP' where item_id = '{limited}'"),
+            format!("update customer_counts set counted = 'PRODUCT' where item_id = '{limited}'"),
+        )
+        .finds(("CUSTOMER_COUNTS", vec![("product_id", limited.clone())]))
+        .finds(("CUSTOMER_COUNTS", vec![("seat_map_id", limited.clone())])),
         in_catalog("a seat on sale that somebody holds", becomes("1A", "FREE", None), becomes("1A", "HELD", Some(held)))
             .finds(shop.seat("1A", held)),
         in_catalog("a seat sold that is only held", becomes("1A", "SOLD", Some(held)), becomes("1A", "HELD", Some(held)))

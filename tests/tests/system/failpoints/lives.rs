@@ -21,6 +21,8 @@ const MIDDLING: Duration = Duration::from_secs(2);
 const SHORT: Duration = Duration::from_millis(400);
 /// Longer than an expirer keeps a timer in hand: one that finds its hold extended so far is parked again.
 const EXTENSION: Duration = Duration::from_millis(1_700);
+/// What one customer may have: counted, and never too little.
+const LIMIT: i64 = 1_000;
 /// How often bookings can live on the same goods.
 const LIVES: usize = 10;
 
@@ -37,10 +39,10 @@ impl Goods {
         let labels: Vec<String> = (0..2 * LIVES).map(|n| n.to_string()).collect();
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
         Self {
-            long: world.product(1_000_000, LONG).await,
-            middling: world.product(1_000_000, MIDDLING).await,
+            long: world.limited_product(1_000_000, LONG, LIMIT).await,
+            middling: world.limited_product(1_000_000, MIDDLING, LIMIT).await,
             short: world.product(1_000_000, SHORT).await,
-            map: world.seat_map(&labels, LONG).await,
+            map: world.limited_seat_map(&labels, LONG, LIMIT).await,
         }
     }
 
@@ -201,7 +203,7 @@ async fn orphaned(world: &World, goods: &Goods) {
     let hold = PlaceHold {
         key: Some(HoldKey { booking_id: fresh_id(), attempt: 1 }),
         lines: vec![HoldLine { item: Some(hold_line::Item::Product(item)) }],
-        hold_ttl: None,
+        ..PlaceHold::default()
     };
     let request = PlaceHoldsRequest { holds: vec![hold] };
     let placed = insist(async || world.holds.clone().place_holds(request.clone()).await).await;

@@ -20,6 +20,7 @@ fn restless() -> Options {
     hasty()
         .env("HOLDFAST_SWEEP_INTERVAL_MS", "100")
         .env("HOLDFAST_REVIEW_GRACE_MS", "100")
+        .env("HOLDFAST_MAX_OPEN_HOLDS_PER_CUSTOMER", "1000")
         .env("HOLDFAST_DRAFT_TTL_MS", "1000")
 }
 

@@ -12,7 +12,10 @@ use super::{
 
 /// A sweep that comes with each start of an expirer, and finds nothing: no hold is overdue before an hour has passed.
 pub(super) fn unswept() -> Options {
-    Options::default().env("HOLDFAST_SWEEP_INTERVAL_MS", "3600000").env("HOLDFAST_REVIEW_GRACE_MS", "3600000")
+    Options::default()
+        .env("HOLDFAST_SWEEP_INTERVAL_MS", "3600000")
+        .env("HOLDFAST_REVIEW_GRACE_MS", "3600000")
+        .env("HOLDFAST_MAX_OPEN_HOLDS_PER_CUSTOMER", "1000")
 }
 
 /// The sweep had no part in anything.

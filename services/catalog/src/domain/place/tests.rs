@@ -2,5 +2,6 @@
 
 mod batches;
 mod laws;
+mod limits;
 mod refusals;
 pub(in crate::domain) mod shelves;

@@ -28,7 +28,8 @@ fn a_hold_has_its_lines_at_their_prices_and_the_least_of_their_times() {
     assert_eq!((hold.key, hold.state, hold.currency.as_str()), (key(1, 1), HoldState::Active, "EUR"));
     assert_eq!(hold.hold_ttl_ms, 60_000);
     let prices = [9_900, 250];
-    let lines = items.into_iter().zip(prices).map(|(item, price_minor)| Line { item, price_minor });
+    let lines =
+        items.into_iter().zip(prices).map(|(item, price_minor)| Line { item, price_minor, counts: false });
     assert_eq!(hold.lines, lines.collect::<Vec<_>>());
     assert_eq!(decision.writes.holds, std::slice::from_ref(hold));
     assert_eq!(decision.writes.products, [(product_id(1), 2)].into());

@@ -6,11 +6,13 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 
 use super::{
     super::{
-        Decision, MAX_TOTAL_MINOR, Outcome, PlaceRequest, Refusal, SeatOnSale, Shelf, Terms, Writes, decide,
+        Decision, MAX_TOTAL_MINOR, Outcome, PlaceRequest, Refusal, SeatOnSale, Shelf, Taking, Terms, Writes,
+        decide,
     },
     shelves::{batches, shelves, standing, written},
 };
 use crate::domain::{
+    customer::{CountKey, Counted, CustomerLimit},
     hold::{HoldState, Item, SeatKey},
     ids::ProductId,
 };
@@ -31,6 +33,9 @@ fn one_by_one(
         sum.outcomes.push(outcome);
         for (id, units) in writes.products {
             *sum.writes.products.entry(id).or_default() += units;
+        }
+        for (key, taking) in writes.counts {
+            sum.writes.counts.entry(key).or_insert(Taking { taken: 0, ..taking }).taken += taking.taken;
         }
         sum.writes.seats.extend(writes.seats);
         sum.writes.holds.extend(writes.holds);
@@ -64,6 +69,19 @@ fn quantity(item: &Item) -> i64 {
     }
 }
 
+fn counted_as(item: &Item) -> Counted {
+    match item {
+        Item::Product { product_id, .. } => Counted::Product(*product_id),
+        Item::Seat(seat) => Counted::SeatMap(seat.seat_map_id),
+    }
+}
+
+/// What the customer of a request has.
+fn has_of(shelf: &Shelf, request: &PlaceRequest, counted: Counted) -> i64 {
+    let key = request.customer_id.clone().map(|customer_id| CountKey { customer_id, counted });
+    key.and_then(|key| shelf.counts.get(&key).copied()).unwrap_or(0)
+}
+
 /// Whether the shelf gives this reason to refuse the request.
 fn is_true(shelf: &Shelf, request: &PlaceRequest, reason: &Refusal, line: Option<usize>) -> bool {
     let item = line.map(|line| &request.items[line]);
@@ -91,6 +109,20 @@ fn is_true(shelf: &Shelf, request: &PlaceRequest, reason: &Refusal, line: Option
             let price = |item: &Item| i128::from(terms(shelf, item).price_minor) * i128::from(quantity(item));
             line.is_none() && request.items.iter().map(price).sum::<i128>() > MAX_TOTAL_MINOR
         }
+        Refusal::CustomerLimit { counted, limit, has, requested } => {
+            let of_it = |item: &&Item| counted_as(item) == *counted;
+            let line = item.filter(of_it).map(|item| terms(shelf, item).customer_limit.most());
+            line == Some(Some(*limit))
+                && has_of(shelf, request, *counted) == *has
+                && request.items.iter().filter(of_it).map(quantity).sum::<i64>() == *requested
+                && has + requested > *limit
+        }
+        Refusal::OpenHoldsLimit { limit, has } => {
+            line.is_none()
+                && shelf.open_holds_limit.most() == Some(*limit)
+                && has_of(shelf, request, Counted::OpenHolds) == *has
+                && has >= limit
+        }
         Refusal::IdReused(key) => {
             line.is_none() && *key == request.key && !shelf.holds[key].was_asked_as(&request.items)
         }
@@ -115,7 +147,7 @@ fn the_random_batches_meet_every_refusal_and_get_holds() {
             }
         }
     }
-    assert_eq!(reasons.len(), 9);
+    assert_eq!(reasons.len(), 11);
     assert!(placed > 500, "only {placed} holds were placed");
 }
 
@@ -150,6 +182,51 @@ proptest! {
         }
         prop_assert_eq!(products, writes.products);
         prop_assert_eq!(seats, writes.seats);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_the_new_holds_count_and_nobody_gets_more_than_they_may(
+        shelf in shelves(),
+        batch in batches(),
+    ) {
+        let writes = decide(shelf.clone(), &batch).writes;
+        let mut sums: BTreeMap<CountKey, i64> = BTreeMap::new();
+        for (key, number) in writes.holds.iter().flat_map(|hold| hold.counts_as(HoldState::Active)) {
+            *sums.entry(key).or_default() += number;
+        }
+        let taken = writes.counts.iter().map(|(key, taking)| (key.clone(), taking.taken)).collect();
+        prop_assert_eq!(sums, taken);
+        for (key, Taking { taken, allowed }) in &writes.counts {
+            let limit = match key.counted {
+                Counted::OpenHolds => shelf.open_holds_limit,
+                Counted::Product(id) => shelf.products[&id].terms.customer_limit,
+                Counted::SeatMap(id) => {
+                    let seat = shelf.seats.iter().find(|(seat, _)| seat.seat_map_id == id);
+                    seat.expect("it has seats").1.1.customer_limit
+                }
+            };
+            prop_assert_eq!(limit.most(), Some(*allowed));
+            prop_assert!(shelf.counts.get(key).copied().unwrap_or(0) + taken <= *allowed);
+        }
+    }
+
+    #[test]
+    fn where_nobody_is_known_and_where_nothing_is_limited_nothing_is_counted(
+        shelf in shelves(),
+        batch in batches(),
+    ) {
+        let unknown: Vec<_> =
+            batch.iter().map(|request| PlaceRequest { customer_id: None, ..request.clone() }).collect();
+        let mut unlimited = Shelf { open_holds_limit: CustomerLimit::NONE, ..shelf.clone() };
+        let products = unlimited.products.values_mut().map(|product| &mut product.terms);
+        let seats = unlimited.seats.values_mut().map(|(_, terms)| terms);
+        for terms in products.chain(seats) {
+            terms.customer_limit = CustomerLimit::NONE;
+        }
+        for decision in [decide(shelf, &unknown), decide(unlimited, &batch)] {
+            prop_assert!(decision.writes.counts.is_empty());
+            prop_assert!(decision.writes.holds.iter().all(|hold| hold.account.is_none()));
+        }
     }
 
     #[test]

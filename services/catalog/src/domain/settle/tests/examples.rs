@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::super::{
     super::{
+        customer::{Account, CountKey, Counted},
         hold::{Hold, HoldKey, HoldState, Item, Line},
-        place::tests::shelves::{key, place_in, product_id, seat, units},
+        place::tests::shelves::{customer, key, place_in, product_id, seat, units},
     },
     Decision, Delta, Outcome, Verdict, Writes, decide,
 };
@@ -15,9 +16,9 @@ const VERDICTS: [Verdict; 3] = [Verdict::Commit, Verdict::Release, Verdict::Revi
 
 /// A hold of booking 1: two lines of product 1, three units together, and seat A.
 fn hold(state: HoldState) -> Hold {
-    let line = |item: Item| Line { item, price_minor: 250 };
+    let line = |item: Item| Line { item, price_minor: 250, counts: false };
     let lines = vec![line(units(1, 1)), line(place_in(1, "A")), line(units(1, 2))];
-    Hold { key: key(1, 1), state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000 }
+    Hold { key: key(1, 1), state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000, account: None }
 }
 
 fn holds(holds: impl IntoIterator<Item = Hold>) -> HashMap<HoldKey, Hold> {
@@ -36,6 +37,7 @@ fn moved(to: HoldState, held: i64, sold: i64) -> Writes {
         seats: [(seat(1, "A"), (key(1, 1), to))].into(),
         holds: [(key(1, 1), to)].into(),
         reviews: [].into(),
+        counts: [].into(),
     }
 }
 
@@ -105,7 +107,7 @@ fn of_two_reviews_the_later_one_counts_and_none_outlives_the_hold() {
 fn the_counts_of_a_product_are_summed_over_the_holds_of_a_batch() {
     let other = |booking, state| Hold { key: key(booking, 1), lines: vec![], ..hold(state) };
     let of = |booking, quantity, state| {
-        let lines = vec![Line { item: units(1, quantity), price_minor: 250 }];
+        let lines = vec![Line { item: units(1, quantity), price_minor: 250, counts: false }];
         Hold { lines, ..other(booking, state) }
     };
     let there =
@@ -124,4 +126,27 @@ fn two_attempts_of_a_booking_are_settled_apart() {
     let decision = decide(there, &[(key(1, 1), Verdict::Release), (key(1, 2), Verdict::Commit)]);
     let expected = [(key(1, 1), HoldState::Released), (key(1, 2), HoldState::Committed)];
     assert_eq!(decision.writes.holds, expected.into());
+}
+
+#[test]
+fn a_customer_gets_back_what_the_hold_counted_and_keeps_what_was_bought() {
+    let mut counted = hold(HoldState::Active);
+    counted.account = Some(Account { customer_id: customer("ann"), counts_open: true });
+    // The seat was taken before its map had a limit.
+    for line in [0, 2] {
+        counted.lines[line].counts = true;
+    }
+    let key_of = |counted| CountKey { customer_id: customer("ann"), counted };
+    let (open, meal) = (key_of(Counted::OpenHolds), key_of(Counted::Product(product_id(1))));
+    let given_back = |state, verdicts: &[Verdict]| {
+        let verdicts: Vec<_> = verdicts.iter().map(|verdict| (key(1, 1), *verdict)).collect();
+        decide(holds([Hold { state, ..counted.clone() }]), &verdicts).writes.counts
+    };
+    let all = [(open.clone(), 1), (meal.clone(), 3)].into();
+    assert_eq!(given_back(HoldState::Active, &[Verdict::Commit]), [(open, 1)].into());
+    assert_eq!(given_back(HoldState::Active, &[Verdict::Release]), all);
+    assert_eq!(given_back(HoldState::Active, &[Verdict::Commit, Verdict::Release]), all);
+    assert_eq!(given_back(HoldState::Committed, &[Verdict::Release]), [(meal, 3)].into());
+    assert_eq!(given_back(HoldState::Released, &[Verdict::Release]), [].into());
+    assert_eq!(given_back(HoldState::Active, &[Verdict::ReviewAfter(500)]), [].into());
 }

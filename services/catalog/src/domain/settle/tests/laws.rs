@@ -6,6 +6,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::super::{
     super::{
+        customer::CountKey,
         hold::{Hold, HoldKey, HoldState, Item, SeatKey},
         ids::ProductId,
         place::{
@@ -24,7 +25,12 @@ struct Books {
     free: BTreeMap<SeatKey, bool>,
     taken: BTreeMap<SeatKey, (HoldKey, HoldState)>,
     holds: HashMap<HoldKey, Hold>,
+    /// What customers have of what is limited.
+    of_customers: BTreeMap<CountKey, i64>,
 }
+
+/// What holds tell of the books: counts, seats, and what customers have.
+type Told = (BTreeMap<ProductId, Delta>, BTreeMap<SeatKey, (HoldKey, HoldState)>, BTreeMap<CountKey, i64>);
 
 impl Books {
     /// A shelf after a batch of holds.
@@ -39,7 +45,8 @@ impl Books {
         free.extend(placed.seats.keys().map(|seat| (seat.clone(), false)));
         let taken = placed.seats.into_iter().map(|(seat, hold)| (seat, (hold, HoldState::Active))).collect();
         let holds = placed.holds.into_iter().map(|hold| (hold.key, hold)).collect();
-        Self { available, counts, free, taken, holds }
+        let of_customers = placed.counts.into_iter().map(|(key, taking)| (key, taking.taken)).collect();
+        Self { available, counts, free, taken, holds, of_customers }
     }
 
     /// Writes what was decided, as the statements of the store do it.
@@ -59,6 +66,11 @@ impl Books {
                 self.taken.insert(seat.clone(), (owner, *state));
             }
         }
+        for (key, number) in &writes.counts {
+            assert!(*number > 0, "nothing is given back");
+            *self.of_customers.get_mut(key).expect("it is counted") -= number;
+        }
+        self.of_customers.retain(|_, number| *number != 0);
         for (key, state) in &writes.holds {
             self.holds.get_mut(key).expect("the hold exists").state = *state;
         }
@@ -81,8 +93,12 @@ impl Books {
     }
 
     /// Counts and seats as the holds tell them: held is the sum of ACTIVE lines, sold of COMMITTED ones, and a seat is
-    /// in the one hold that is not released.
-    fn told_by_holds(&self) -> (BTreeMap<ProductId, Delta>, BTreeMap<SeatKey, (HoldKey, HoldState)>) {
+    /// in the one hold that is not released; customers have what their holds count.
+    fn told_by_holds(&self) -> Told {
+        let mut of_customers: BTreeMap<CountKey, i64> = BTreeMap::new();
+        for (key, number) in self.holds.values().flat_map(|hold| hold.counts_as(hold.state)) {
+            *of_customers.entry(key).or_default() += number;
+        }
         let mut counts: BTreeMap<ProductId, Delta> =
             self.counts.keys().map(|id| (*id, Delta::default())).collect();
         let mut taken = BTreeMap::new();
@@ -104,7 +120,11 @@ impl Books {
                 }
             }
         }
-        (counts, taken)
+        (counts, taken, of_customers)
+    }
+
+    fn told(&self) -> Told {
+        (self.counts.clone(), self.taken.clone(), self.of_customers.clone())
     }
 }
 
@@ -128,9 +148,9 @@ fn verdicts() -> impl Strategy<Value = Vec<(HoldKey, Verdict)>> {
 proptest! {
     #[test]
     fn the_books_balance_after_any_verdicts((_, mut books) in placed(), verdicts in verdicts()) {
-        prop_assert_eq!(books.told_by_holds(), (books.counts.clone(), books.taken.clone()));
+        prop_assert_eq!(books.told_by_holds(), books.told());
         books.settle(&verdicts);
-        prop_assert_eq!(books.told_by_holds(), (books.counts.clone(), books.taken.clone()));
+        prop_assert_eq!(books.told_by_holds(), books.told());
     }
 
     #[test]
@@ -159,8 +179,8 @@ proptest! {
         let settled = books.clone();
         let again = books.settle(&verdicts);
         prop_assert_eq!(&books, &settled);
-        let Writes { products, seats, holds, reviews } = again.writes;
-        prop_assert!(products.is_empty() && seats.is_empty() && holds.is_empty());
+        let Writes { products, seats, holds, counts, reviews } = again.writes;
+        prop_assert!(products.is_empty() && seats.is_empty() && holds.is_empty() && counts.is_empty());
         prop_assert!(reviews.keys().all(|key| settled.holds[key].state == HoldState::Active));
         for ((_, verdict), outcome) in verdicts.iter().zip(again.outcomes) {
             let is_review = matches!(verdict, Verdict::ReviewAfter(_));
