@@ -13,7 +13,10 @@ use proto::{
 };
 use system_tests::{Armed, Outcome, World, fresh_id, hasty, own, seat, units};
 
-use super::{lives::Client, steps::ACTIONS};
+use super::{
+    lives::{Client, LIMIT},
+    steps::ACTIONS,
+};
 
 const ALWAYS: [Step; 2] = [Step::ChangeLocked, Step::ChangeCommitted];
 const WRITTEN: [Step; 2] = [Step::ChangeUpdated, Step::ChangeChronicled];
@@ -146,9 +149,9 @@ impl Goods {
         let labels: Vec<String> = (0..SEATS).map(|n| n.to_string()).collect();
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
         Self {
-            long: world.product(1_000_000, Duration::from_mins(5)).await,
-            short: world.product(1_000_000, Duration::from_millis(200)).await,
-            map: world.seat_map(&labels, Duration::from_mins(5)).await,
+            long: world.limited_product(1_000_000, Duration::from_mins(5), LIMIT).await,
+            short: world.limited_product(1_000_000, Duration::from_millis(200), LIMIT).await,
+            map: world.limited_seat_map(&labels, Duration::from_mins(5), LIMIT).await,
             taken: AtomicUsize::new(0),
         }
     }

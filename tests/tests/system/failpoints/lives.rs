@@ -22,7 +22,7 @@ const SHORT: Duration = Duration::from_millis(400);
 /// Longer than an expirer keeps a timer in hand: one that finds its hold extended so far is parked again.
 const EXTENSION: Duration = Duration::from_millis(1_700);
 /// What one customer may have: counted, and never too little.
-const LIMIT: i64 = 1_000;
+pub(super) const LIMIT: i64 = 1_000;
 /// How often bookings can live on the same goods.
 const LIVES: usize = 10;
 
