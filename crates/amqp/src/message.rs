@@ -12,8 +12,6 @@ use crate::{
     topology,
 };
 
-/// The content type of every message.
-pub(crate) const PROTOBUF: &str = "application/protobuf";
 /// The header that carries the W3C trace context of whoever caused the message.
 pub(crate) const TRACEPARENT: &str = "traceparent";
 
@@ -98,7 +96,7 @@ impl Message {
 
 fn properties(body_type: &str, headers: FieldTable) -> BasicProperties {
     BasicProperties::default()
-        .with_content_type(PROTOBUF.into())
+        .with_content_type(timer::PROTOBUF.into())
         .with_type(body_type.into())
         .with_delivery_mode(PERSISTENT)
         .with_headers(headers)

@@ -10,11 +10,11 @@ use proto::{
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::message::PROTOBUF;
-
 /// The most timers in one message.
 pub const MAX_TIMERS: usize = 1_000;
 
+/// The content type of every message.
+pub(crate) const PROTOBUF: &str = "application/protobuf";
 /// The AMQP type of a timer message.
 pub(crate) const TYPE: &str = "holdfast.events.v1.HoldsPlaced";
 /// The header that says how the body is to be read. A reader refuses what it does not know, rather than guess.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, postgres::PgConnectOptions};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::{DatabaseError, config::READING_TABLES, connect::open, traces, witness};
+use crate::{DatabaseError, config::READING_TABLES, session::open, traces, witness};
 
 /// Every statement in it sees the database as it is at the first one, and none can change it.
 const BEGIN: &str = "begin isolation level repeatable read, read only";

@@ -1,12 +1,9 @@
 //! The pool, and the wait for the server at start.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use sqlx::{
-    Connection as _, PgConnection, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Connection as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -15,14 +12,9 @@ use crate::{
     error::{code, is_outage},
     follow::following,
     servers::Servers,
+    session::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, silent},
 };
 
-/// How long a unit of work waits for a connection.
-pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long a connection that comes back may take to show that it is alive.
-pub(crate) const RELEASE_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long one try to connect may take.
-pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How often the wait tries, and how often it says so.
 const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(5);
@@ -59,16 +51,6 @@ async fn check_released(connection: &mut PgConnection) -> sqlx::Result<bool> {
         Ok(alive) => alive.map(|()| true),
         Err(_) => Err(silent()),
     }
-}
-
-/// The error of a server that does not answer.
-pub(crate) fn silent() -> sqlx::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the database does not answer").into()
-}
-
-/// Opens one connection, or says within a limit why not.
-pub(crate) async fn open(options: &PgConnectOptions) -> sqlx::Result<PgConnection> {
-    timeout(CONNECT_TIMEOUT, PgConnection::connect_with(options)).await.unwrap_or_else(|_| Err(silent()))
 }
 
 /// Opens a connection as soon as there is a server, and says to which one.

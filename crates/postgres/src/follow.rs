@@ -13,9 +13,9 @@ use sqlx::{PgConnection, PgPool, postgres::PgPoolOptions};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::{
-    connect::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, silent},
-    probe::{Primary, Probe, primary, takes_writes},
-    servers::{Servers, address},
+    probe::{Primary, Probe, primary},
+    servers::Servers,
+    session::{ACQUIRE_TIMEOUT, RELEASE_TIMEOUT, address, silent, takes_writes},
     witness::{self, Witness},
 };
 
@@ -133,7 +133,7 @@ impl Follower {
         // Once, and not each second for as long as it lasts.
         let alarm = primary.is_contested || is_outdated;
         if alarm && !self.alarmed {
-            primary.alarm(&self.servers);
+            primary.alarm(self.servers.get(primary.index));
         }
         self.alarmed = alarm;
         if is_outdated || primary.index != self.current {

@@ -13,6 +13,7 @@ mod migrate;
 mod probe;
 mod rights;
 mod servers;
+mod session;
 mod stored_time;
 mod traces;
 mod transact;

@@ -7,9 +7,8 @@ use sqlx::{PgConnection, Row as _, postgres::PgConnectOptions};
 use tokio::time::timeout;
 
 use crate::{
-    connect::{open, silent},
-    error::code,
-    servers::{Servers, address},
+    error::{code, is_outage},
+    session::{address, nobody, open, silent, takes_writes},
 };
 
 /// The server is of a kind that has no such function.
@@ -62,12 +61,6 @@ impl Probe {
     }
 }
 
-/// Whether the server behind a connection takes writes: a standby says that every transaction is read-only.
-pub(crate) async fn takes_writes(connection: &mut PgConnection) -> sqlx::Result<bool> {
-    let row = sqlx::raw_sql("show transaction_read_only").fetch_one(connection).await?;
-    Ok(row.try_get::<String, _>(0)? == "off")
-}
-
 /// The server that takes writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Primary {
@@ -79,10 +72,10 @@ pub(crate) struct Primary {
 }
 
 impl Primary {
-    /// Says what must not be.
-    pub(crate) fn alarm(self, servers: &Servers) {
+    /// Says of this server what must not be.
+    pub(crate) fn alarm(self, server: &PgConnectOptions) {
         let Self { timeline, is_contested, .. } = self;
-        let server = address(servers.get(self.index));
+        let server = address(server);
         tracing::error!(
             server,
             timeline,
@@ -119,10 +112,5 @@ async fn writable(probes: &mut [Probe], limit: Duration) -> sqlx::Result<Vec<Pri
 /// What to say when no server takes writes: a refusal, if there is one, rather than that somebody is away.
 fn why_none<T>(answers: Vec<sqlx::Result<T>>) -> sqlx::Error {
     let errors: Vec<sqlx::Error> = answers.into_iter().filter_map(Result::err).collect();
-    errors.into_iter().find(|error| !crate::is_outage(error)).unwrap_or_else(nobody)
-}
-
-/// The error of servers of which none takes writes.
-pub(crate) fn nobody() -> sqlx::Error {
-    std::io::Error::new(std::io::ErrorKind::NotConnected, "no database server takes writes").into()
+    errors.into_iter().find(|error| !is_outage(error)).unwrap_or_else(nobody)
 }

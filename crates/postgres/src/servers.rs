@@ -9,8 +9,8 @@ use anyhow::{Context as _, ensure};
 use sqlx::{PgConnection, postgres::PgConnectOptions};
 
 use crate::{
-    connect::{CONNECT_TIMEOUT, open},
-    probe::{Probe, nobody, primary},
+    probe::{Probe, primary},
+    session::{CONNECT_TIMEOUT, address, nobody, open},
 };
 
 /// The parameter that says which kind of server is wanted.
@@ -87,18 +87,13 @@ impl Servers {
         }
         let mut probes = self.probes();
         let primary = primary(&mut probes, CONNECT_TIMEOUT).await?;
-        if primary.is_contested {
-            primary.alarm(self);
-        }
         let index = primary.index;
+        if primary.is_contested {
+            primary.alarm(self.get(index));
+        }
         let connection = probes.swap_remove(index).into_connection().ok_or_else(nobody)?;
         Ok((index, connection))
     }
-}
-
-/// Host and port.
-pub(crate) fn address(options: &PgConnectOptions) -> String {
-    format!("{}:{}", options.get_host(), options.get_port())
 }
 
 fn options(url: &str) -> anyhow::Result<PgConnectOptions> {

@@ -9,7 +9,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, pool::PoolConnection
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, Span};
 
-use crate::{connect::silent, error::is_conflict, metrics, traces};
+use crate::{error::is_conflict, metrics, session::silent, traces};
 
 /// How often a unit of work is tried.
 const ATTEMPTS: u32 = 5;

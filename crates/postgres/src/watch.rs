@@ -8,8 +8,9 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    connect::{open, silent},
-    metrics, witness,
+    metrics,
+    session::{open, silent},
+    witness,
 };
 
 /// How often the database is asked, and how long it may take to answer.

@@ -14,10 +14,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::{
-    connect::{RELEASE_TIMEOUT, open, silent},
-    probe::{nobody, takes_writes},
-};
+use crate::session::{RELEASE_TIMEOUT, nobody, open, silent, takes_writes};
 
 /// The setting that names the witness.
 const SETTING: &str = "holdfast.witness";

@@ -1,29 +1,28 @@
 //! From the response of an RPC to that of HTTP.
 
-use axum::{body::Body, response::Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt as _;
 use prost_reflect::DynamicMessage;
-use serde::Serialize;
 use tonic::{Code, Status};
 
 use crate::{
-    edge::Edge,
     error::{self, Refused},
-    frame,
+    frame, response,
     route::{Content, Route},
+    unsent::Answers,
     write::Written,
 };
 
 /// Reads a gRPC response to its end, and writes it as JSON, if there is room for it.
-pub(crate) async fn to(edge: &Edge, route: &Route, response: Response) -> Result<Response, Refused> {
-    match read(route, response).await {
+pub(crate) async fn to(answers: &Answers, route: &Route, answer: Response) -> Result<Response, Refused> {
+    match read(route, answer).await {
         Ok(message) => {
-            let answer = route.answer.as_ref().map(|field| message.get_field(field));
-            let answer = answer.as_ref().and_then(|value| value.as_message()).unwrap_or(&message);
-            let (status, text) = text(StatusCode::OK, &Written(answer));
-            let body = edge.answers.body(text).ok_or_else(api::overloaded)?;
-            Ok(of(status, body))
+            let field = route.answer.as_ref().map(|field| message.get_field(field));
+            let written = field.as_ref().and_then(|value| value.as_message()).unwrap_or(&message);
+            let (status, text) = response::text(StatusCode::OK, &Written(written));
+            let body = answers.body(text).ok_or_else(api::overloaded)?;
+            Ok(response::of(status, body))
         }
         Err(status) => {
             let body = match &route.body {
@@ -62,28 +61,4 @@ fn succeeded(headers: &HeaderMap) -> Result<(), Status> {
 fn defect(error: &dyn std::fmt::Display) -> Status {
     tracing::error!(%error, "a response that cannot be read");
     api::internal()
-}
-
-/// A response of JSON, a short one.
-pub(crate) fn json(status: StatusCode, content: &impl Serialize) -> Response {
-    let (status, text) = text(status, content);
-    of(status, Body::from(text))
-}
-
-fn text(status: StatusCode, content: &impl Serialize) -> (StatusCode, Vec<u8>) {
-    serde_json::to_vec(content).map_or_else(
-        |error| {
-            tracing::error!(%error, "an answer that cannot be written");
-            let text = br#"{"code":500,"status":"INTERNAL","message":"internal error; its cause is in the server's log","details":[]}"#;
-            (StatusCode::INTERNAL_SERVER_ERROR, text.to_vec())
-        },
-        |text| (status, text),
-    )
-}
-
-fn of(status: StatusCode, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

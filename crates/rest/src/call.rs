@@ -11,10 +11,10 @@ use axum::{
     response::Response,
 };
 use http::{StatusCode, request::Parts};
-use server::Late;
+use server::{Calls, Late};
 use tonic::{Code, Status};
 
-use crate::{answer, body, edge::Edge, error::Refused, frame, request};
+use crate::{answer, body, error::Refused, frame, request, route::Route, unsent::Answers};
 
 /// How far the reading of a request came.
 #[derive(Debug)]
@@ -24,27 +24,39 @@ enum Reading {
     Refused(Refused),
 }
 
+/// The RPCs that there are, and how they are called.
+#[derive(Debug)]
+pub(crate) struct Rpcs {
+    pub(crate) routes: Vec<Route>,
+    pub(crate) calls: Calls,
+    pub(crate) answers: Answers,
+    pub(crate) max_body_bytes: usize,
+}
+
 /// Calls the RPC of a route, by its number.
 pub(crate) async fn call(
-    edge: &Arc<Edge>,
+    rpcs: &Arc<Rpcs>,
     route: usize,
     parts: Parts,
     body: Body,
 ) -> Result<Response, Refused> {
-    let limit = edge.max_body_bytes;
+    let limit = rpcs.max_body_bytes;
     // One that says that it is too large is not awaited.
     let too_large = body::is_too_large(&parts.headers, limit);
     let body = if too_large { Body::empty() } else { body };
-    let request = frame::request(&edge.routes[route].call, tonic::body::Body::new(body), &parts);
+    let request = frame::request(&rpcs.routes[route].call, tonic::body::Body::new(body), &parts);
     let reading = Arc::new(Mutex::new(Reading::UnderWay));
     let decode = {
-        let (edge, reading) = (Arc::clone(edge), Arc::clone(&reading));
+        let (rpcs, reading) = (Arc::clone(rpcs), Arc::clone(&reading));
         move |body: Result<Bytes, Late>| {
             let body = if too_large { Err(Late::TooLarge(limit)) } else { body };
-            note(&reading, body.map_err(Refused::from).and_then(|body| read(&edge, route, &parts, &body)))
+            note(
+                &reading,
+                body.map_err(Refused::from).and_then(|body| read(&rpcs.routes[route], &parts, &body)),
+            )
         }
     };
-    let response = edge.calls.upload(request, limit, decode).await;
+    let response = rpcs.calls.upload(request, limit, decode).await;
     let reading =
         std::mem::replace(&mut *reading.lock().unwrap_or_else(PoisonError::into_inner), Reading::Done);
     match reading {
@@ -53,13 +65,12 @@ pub(crate) async fn call(
             let message = "the body did not arrive in time";
             Err(Refused::new(StatusCode::REQUEST_TIMEOUT, Code::DeadlineExceeded, message))
         }
-        Reading::UnderWay | Reading::Done => answer::to(edge, &edge.routes[route], response).await,
+        Reading::UnderWay | Reading::Done => answer::to(&rpcs.answers, &rpcs.routes[route], response).await,
     }
 }
 
 /// Makes the frame of a request's message.
-fn read(edge: &Edge, route: usize, parts: &Parts, body: &Bytes) -> Result<Bytes, Refused> {
-    let route = &edge.routes[route];
+fn read(route: &Route, parts: &Parts, body: &Bytes) -> Result<Bytes, Refused> {
     let values = route.template.matched(parts.uri.path()).unwrap_or_default();
     let json = body::json(&parts.headers, body)?;
     let query = parts.uri.query().unwrap_or_default();

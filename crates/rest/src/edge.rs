@@ -9,17 +9,16 @@ use axum::{
     response::Response,
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode, header, request::Parts};
-use server::{Calls, Crowded};
+use server::Crowded;
 use tonic::Code;
 
 use crate::{
-    body, call,
+    body,
+    call::{self, Rpcs},
     cors::{self, Cors},
     docs::Docs,
     error::Refused,
     hosts::Hosts,
-    route::Route,
-    unsent::Answers,
     web::Web,
 };
 
@@ -32,11 +31,8 @@ const SAFETY: [(HeaderName, HeaderValue); 2] = [
 /// Everything that is answered over HTTP.
 #[derive(Debug)]
 pub(crate) struct Edge {
-    pub(crate) routes: Vec<Route>,
-    pub(crate) calls: Calls,
+    pub(crate) rpcs: Arc<Rpcs>,
     pub(crate) web: Web,
-    pub(crate) max_body_bytes: usize,
-    pub(crate) answers: Answers,
     pub(crate) cors: Cors,
     pub(crate) hosts: Hosts,
     pub(crate) docs: Docs,
@@ -49,7 +45,7 @@ impl Edge {
         Router::new().fallback(serve).with_state(Arc::new(self))
     }
 
-    async fn answer(self: &Arc<Self>, request: Request) -> Result<Response, Refused> {
+    async fn answer(&self, request: Request) -> Result<Response, Refused> {
         if Web::is_meant(&request) {
             return self.web.call(request).await;
         }
@@ -65,7 +61,7 @@ impl Edge {
             return Ok(response);
         }
         let (parts, body) = request.into_parts();
-        call::call(self, self.find(&parts)?, parts, body).await
+        call::call(&self.rpcs, self.find(&parts)?, parts, body).await
     }
 
     /// The number of a request's route.
@@ -73,7 +69,7 @@ impl Edge {
         let path = parts.uri.path();
         let wanted = if parts.method == Method::HEAD { &Method::GET } else { &parts.method };
         let mut allowed = Vec::new();
-        for (number, route) in self.routes.iter().enumerate() {
+        for (number, route) in self.rpcs.routes.iter().enumerate() {
             if route.template.matched(path).is_some() {
                 if route.method == *wanted {
                     return Ok(number);
@@ -104,7 +100,7 @@ async fn serve(State(edge): State<Arc<Edge>>, request: Request) -> Response {
 }
 
 /// Answers a request for a host that is known.
-async fn known(edge: &Arc<Edge>, request: Request) -> Response {
+async fn known(edge: &Edge, request: Request) -> Response {
     let caller = edge.cors.caller(request.headers());
     if let Some(answer) = cors::preflight(&caller, &request) {
         return answer;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use crate::{answer, text};
+use crate::{response, text};
 
 /// How a caller is to say who they are (RFC 6750, section 3).
 const NO_TOKEN: HeaderValue = HeaderValue::from_static("Bearer realm=\"holdfast\"");
@@ -134,7 +134,7 @@ fn respond(http: StatusCode, status: &Status, name: impl Fn(&str) -> String) -> 
     }
     let error =
         Error { code: http.as_u16(), status: api::code_name(status.code()), message: &message, details };
-    let mut response = answer::json(http, &error);
+    let mut response = response::json(http, &error);
     if http == StatusCode::UNAUTHORIZED {
         let is_bad = given.error_info().is_some_and(|info| info.reason == "BAD_CREDENTIALS");
         let challenge = if is_bad { BAD_TOKEN } else { NO_TOKEN };

@@ -20,6 +20,7 @@ mod openapi;
 mod place;
 mod read;
 mod request;
+mod response;
 mod route;
 mod rule;
 mod template;
@@ -28,13 +29,15 @@ mod unsent;
 mod web;
 mod write;
 
+use std::sync::Arc;
+
 use axum::Router;
 use server::Calls;
 
 pub use docs::Document;
 pub use error::Refused;
 
-use crate::{cors::Cors, docs::Docs, edge::Edge, hosts::Hosts, unsent::Answers, web::Web};
+use crate::{call::Rpcs, cors::Cors, docs::Docs, edge::Edge, hosts::Hosts, unsent::Answers, web::Web};
 
 /// Who may call from a browser, and by which name.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -79,13 +82,10 @@ pub fn router(api: Api, config: &RestConfig, calls: Calls) -> anyhow::Result<Rou
     let edge = Edge {
         description: openapi::document(api.title, api.bearer, &services, &routes, api.more)?,
         docs: Docs::new(&api.documents)?,
-        max_body_bytes: api.max_body_bytes,
         web: Web::new(api.services, calls.clone(), answers.clone()),
-        answers,
         cors: Cors::new(&config.cors_origins),
         hosts: Hosts::new(&config.http_hosts),
-        routes,
-        calls,
+        rpcs: Arc::new(Rpcs { routes, calls, answers, max_body_bytes: api.max_body_bytes }),
     };
     Ok(edge.router())
 }
