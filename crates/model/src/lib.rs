@@ -16,6 +16,8 @@
 //!   first changes nothing that others see are one step, and a call that was lost before its commit never was.
 //! - Batches have one member: what a batch makes of many is the matter of the property tests of both domains.
 //! - Replicas have no names: any step may be any replica's.
+//! - Strangers here are operators, whose calls abandon what they placed. Those of a customer, for a draft of another's, leave it as
+//!   a call that was lost does, until the sweep asks or the draft's holder abandons it: both are steps of the model.
 //! - Events to other services, of which only one is looked at: `payment.refund_due`.
 //!
 //! **Liveness.** stateright judges `eventually` at the ends of paths, forgets it where paths join, and does not see

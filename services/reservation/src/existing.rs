@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
 use postgres::UnitOfWork;
-use proto::catalog::hold_service_client::HoldServiceClient;
+use proto::catalog::{ErrorReason, hold_service_client::HoldServiceClient};
 use server::{Channel, Jobs, caller_waits_until};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -120,6 +120,11 @@ impl Existing {
                         }
                         // A verdict ended this attempt; the booking has moved on to the next one, or will.
                         Placement::Settled => continue,
+                        // A stranger who named this booking's id has placed something else under this attempt: on to the next.
+                        Placement::Refused(refused) if refused.reason() == ErrorReason::IdReused => {
+                            self.command(id, Command::Abandon(seen.booking.attempt), actor).await?;
+                            continue;
+                        }
                         Placement::Refused(refused) => return Err(convert::refused_hold(&refused)),
                     }
                 }
@@ -143,7 +148,10 @@ impl Existing {
         }
         let items: Vec<_> = new.lines.iter().map(|line| line.item.clone()).collect();
         if !booking.was_asked_as(&new.customer_id, &items, new.asked_ttl_ms) {
-            if let Some((placed, _)) = &new.held {
+            // Who may not see the booking changes nothing of it: what was placed under the attempt that it is at waits for the sweep, or
+            // for whoever holds the draft, as after a crash.
+            let may = new.actor.sees(&booking.customer_id) || booking.state.open_until().is_none();
+            if let (Some((placed, _)), true) = (&new.held, may) {
                 self.command(booking.id, Command::Abandon(placed.attempt), actor).await?;
             }
             return Err(Error::BookingIdReused(booking.id));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use api::reason_of;
 use proto::{
-    catalog::{CreateProductRequest, Product},
+    catalog::{CreateProductRequest, ListOverdueHoldsRequest, Product},
     reservation::{
         Booking, BookingHistoryEntry, BookingState, CancelBookingRequest, CreateBookingRequest,
         ExtendHoldRequest, GetBookingRequest, HoldBookingRequest, ListBookingHistoryRequest,
@@ -13,8 +13,7 @@ use proto::{
 };
 use stack::Options;
 use system_tests::{
-    Outcome, PATIENCE, World, asking, bearer, bearing, eventually, fresh_id, own, sample_product, token,
-    units,
+    Outcome, PATIENCE, World, asking, bearing, eventually, fresh_id, own, sample_product, token, units,
 };
 use tonic::{Code, Request, Status};
 
@@ -44,6 +43,17 @@ async fn create(world: &World, request: Request<CreateBookingRequest>) -> Result
 async fn history(world: &World, token: &str, booking_id: &str) -> Result<Vec<BookingHistoryEntry>, Status> {
     let request = ListBookingHistoryRequest { booking_id: booking_id.to_owned(), ..Default::default() };
     Ok(world.bookings.clone().list_booking_history(bearing(token, request)).await?.into_inner().entries)
+}
+
+/// Waits until a booking has run out, and answers that step.
+async fn expired(world: &World, token: &str, booking_id: &str) -> BookingHistoryEntry {
+    eventually("it runs out", PATIENCE, async || {
+        match history(world, token, booking_id).await.map(|all| all.last().cloned()) {
+            Ok(Some(last)) if last.to_state() == BookingState::Expired => Ok(last),
+            other => Err(other),
+        }
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,14 +156,7 @@ async fn the_history_says_who_had_each_step_made_and_in_which_request() -> Outco
     // What runs out is found by the expirer.
     let brief = product(&world, &office, Duration::from_millis(300)).await?;
     let brief_booking = create(&world, bearing(&ada, booking("", &brief, true))).await?;
-    let last = eventually("it runs out", PATIENCE, async || {
-        let last = history(&world, &office, &brief_booking.booking_id).await.map(|all| all.last().cloned());
-        match last {
-            Ok(Some(last)) if last.to_state() == BookingState::Expired => Ok(last),
-            other => Err(other),
-        }
-    })
-    .await;
+    let last = expired(&world, &office, &brief_booking.booking_id).await;
     assert_eq!(step(&last)[..3], ["expirer", "service", "ResolveHolds"]);
     Ok(())
 }
@@ -167,22 +170,14 @@ async fn services_know_each_other_by_their_certificates() -> Outcome {
     let office = issuer.token("office", "operator", Duration::from_hours(1));
     let meal = product(&world, &office, Duration::from_millis(500)).await?;
     let brief_booking = create(&world, bearing(&office, booking("bob", &meal, true))).await?;
-    let last = eventually("it runs out", PATIENCE, async || {
-        let last = history(&world, &office, &brief_booking.booking_id).await.map(|all| all.last().cloned());
-        match last {
-            Ok(Some(last)) if last.to_state() == BookingState::Expired => Ok(last),
-            other => Err(other),
-        }
-    })
-    .await;
+    let last = expired(&world, &office, &brief_booking.booking_id).await;
     assert_eq!((last.subject.as_str(), last.role.as_str()), ("expirer", "service"));
     // A client without a certificate is nobody, and a service is no operator.
     let mut holds = world.holds.clone();
-    let nobody = holds.list_overdue_holds(proto::catalog::ListOverdueHoldsRequest::default()).await;
+    let overdue = ListOverdueHoldsRequest::default();
+    let nobody = holds.list_overdue_holds(overdue.clone()).await;
     assert_eq!(nobody.expect_err("nobody").code(), Code::Unauthenticated);
-    let mut request = Request::new(proto::catalog::ListOverdueHoldsRequest::default());
-    request.metadata_mut().insert("authorization", bearer(&office));
-    let refused = holds.list_overdue_holds(request).await.expect_err("an operator");
+    let refused = holds.list_overdue_holds(bearing(&office, overdue)).await.expect_err("an operator");
     assert_eq!(reason_of(&refused), "ROLE_NOT_ALLOWED");
     stack.assert_sound();
     Ok(())
