@@ -12,6 +12,9 @@ use uuid::Uuid;
 /// while secrets are rotated.
 pub(super) const SIGNATURE: &str = "webhook-signature";
 
+/// The longest name of an event, a payment or a refund, in characters.
+const MAX_NAME: usize = 255;
+
 /// What an event says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Event {
@@ -55,6 +58,7 @@ pub(super) struct Named {
 impl Named {
     fn of(what: &'static str, name: Option<&str>) -> Result<Self, Unreadable> {
         let name = name.filter(|name| !name.is_empty()).ok_or(Unreadable::Missing(what))?;
+        check(what, name)?;
         Ok(Self { id: own_id(what, name), name: name.to_owned() })
     }
 
@@ -92,6 +96,15 @@ pub(super) enum Unreadable {
     /// What it is about has no name.
     #[error("{0} is missing")]
     Missing(&'static str),
+    /// It has one that is none.
+    #[error("{0} must have 1 to {MAX_NAME} characters, and no control characters")]
+    Bad(&'static str),
+}
+
+/// A name of the provider's, as it may go into logs and histories.
+fn check(what: &'static str, name: &str) -> Result<(), Unreadable> {
+    let is_good = (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if is_good { Ok(()) } else { Err(Unreadable::Bad(what)) }
 }
 
 /// Reads an event.
@@ -102,6 +115,7 @@ pub(super) fn read(body: &[u8]) -> Result<Event, Unreadable> {
     if !is_ours {
         return Ok(Event { id, booking_id: None, what: What::Other });
     }
+    check("id", &id)?;
     let data = serde_json::from_value::<Option<Data>>(data)?.unwrap_or_default();
     let payment = || Named::of("payment_id", data.payment.as_deref());
     let what = match kind.as_str() {
@@ -178,6 +192,27 @@ mod tests {
         assert_eq!(error.to_string(), "payment_id is missing");
         let error = event("payment.refunded", r#""refund_id": "re_1""#).unwrap_err();
         assert_eq!(error.to_string(), "payment_id is missing");
+    }
+
+    #[test]
+    fn names_that_are_none_are_refused_and_said_to_be() {
+        let long = "x".repeat(256);
+        for bad in ["a\\u0000b", "a\\nb", "\\u009b", &long] {
+            let sent = |id: &str, data: &str| {
+                let text = format!(r#"{{"id": "{id}", "type": "payment.refunded", "data": {{{data}}}}}"#);
+                read(text.as_bytes()).map(drop).map_err(|error| error.to_string())
+            };
+            let data = |payment: &str, refund: &str| {
+                format!(r#""payment_id": "{payment}", "refund_id": "{refund}""#)
+            };
+            let said = |name| Err(format!("{name} must have 1 to 255 characters, and no control characters"));
+            assert_eq!(sent(bad, &data("pay_1", "re_1")), said("id"));
+            assert_eq!(sent("evt_1", &data(bad, "re_1")), said("payment_id"));
+            assert_eq!(sent("evt_1", &data("pay_1", bad)), said("refund_id"));
+            assert_eq!(sent("evt_1", &data(&long[1..], "ré_1")), Ok(()));
+        }
+        assert!(event("payment.started", "").is_ok());
+        assert!(read(br#"{"id": "", "type": "payment.started"}"#).is_err());
     }
 
     #[test]
