@@ -6,8 +6,10 @@ use serde_json::{Map, Value};
 
 use crate::{Refusal, Role};
 
-/// The longest subject, in bytes (OpenID Connect Core, section 2).
+/// The longest subject, in characters (OpenID Connect Core, section 2).
 const MAX_SUBJECT: usize = 255;
+/// The longest of a customer: it is the `customer_id` of their bookings.
+const MAX_CUSTOMER: usize = 128;
 
 /// What a token must say.
 #[derive(Clone, Debug)]
@@ -47,13 +49,17 @@ impl Rules {
         if !claims.get("aud").is_some_and(|audience| texts(audience).any(|name| name == self.audience)) {
             return Err(Refusal::Audience);
         }
-        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
-        if subject.is_empty() || subject.len() > MAX_SUBJECT || subject.chars().any(char::is_control) {
-            return Err(Refusal::MissingClaim);
-        }
         let role = self.roles(&claims).and_then(|roles| {
             Role::ALL.into_iter().find(|role| texts(roles).any(|name| name == role.as_str()))
         });
+        let subject = claims.get("sub").and_then(Value::as_str).unwrap_or_default();
+        let longest = if role == Some(Role::Customer) { MAX_CUSTOMER } else { MAX_SUBJECT };
+        if subject.is_empty() {
+            return Err(Refusal::MissingClaim);
+        }
+        if subject.chars().count() > longest || subject.chars().any(char::is_control) {
+            return Err(Refusal::Subject);
+        }
         Ok(Claims { subject: subject.to_owned(), role, expires_at })
     }
 
@@ -109,6 +115,12 @@ mod tests {
         })
     }
 
+    fn good_of(role: &str) -> Value {
+        let mut claims = good();
+        claims["realm_access"]["roles"] = json!([role]);
+        claims
+    }
+
     fn judge(claims: &Value) -> Result<Claims, Refusal> {
         rules().judge(claims.to_string().as_bytes(), NOW)
     }
@@ -137,8 +149,9 @@ mod tests {
             ("aud", json!([]), Refusal::Audience),
             ("sub", json!(""), Refusal::MissingClaim),
             ("sub", json!(7), Refusal::MissingClaim),
-            ("sub", json!("a\nb"), Refusal::MissingClaim),
-            ("sub", json!("a".repeat(256)), Refusal::MissingClaim),
+            ("sub", json!("a\nb"), Refusal::Subject),
+            ("sub", json!("a\u{0}b"), Refusal::Subject),
+            ("sub", json!("a".repeat(129)), Refusal::Subject),
         ] {
             let mut claims = good();
             claims[name] = value;
@@ -155,6 +168,24 @@ mod tests {
             assert_eq!(judge(&claims), Err(why), "{name}");
         }
         assert_eq!(rules().judge(b"[]", NOW), Err(Refusal::Malformed));
+    }
+
+    #[test]
+    fn a_customers_subject_is_a_customer_id_and_that_of_others_may_be_longer() {
+        for (role, length, good) in [
+            ("customer", 128, true),
+            ("customer", 129, false),
+            ("operator", 255, true),
+            ("operator", 256, false),
+            ("service", 255, true),
+            ("nothing that is known", 255, true),
+        ] {
+            let mut claims = good_of(role);
+            // Characters, not bytes.
+            claims["sub"] = json!("ä".repeat(length));
+            let said = judge(&claims).map(|said| said.subject.chars().count());
+            assert_eq!(said, if good { Ok(length) } else { Err(Refusal::Subject) }, "{role} {length}");
+        }
     }
 
     #[test]

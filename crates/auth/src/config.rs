@@ -1,6 +1,10 @@
 //! What can be set about who may call.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -10,6 +14,9 @@ use crate::{
     jwk::Keys,
     source::{self, Source},
 };
+
+/// How often a file of keys is looked at.
+const FILE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Whether callers have to say who they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -44,6 +51,10 @@ pub struct AuthConfig {
     #[arg(long, env = "HOLDFAST_AUTH_JWKS_PACE_MS", default_value_t = 5_000, value_name = "MS",
           value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
     pub auth_jwks_pace_ms: u32,
+    /// How long keys are believed after they were seen last, while nobody can tell whether they still are the issuer's, in seconds.
+    #[arg(long, env = "HOLDFAST_AUTH_JWKS_MAX_AGE_S", default_value_t = 86_400, value_name = "S",
+          value_parser = clap::value_parser!(u32).range(1..=604_800))]
+    pub auth_jwks_max_age_s: u32,
     /// Who issues the tokens: their claim `iss`.
     #[arg(long, env = "HOLDFAST_AUTH_ISSUER", value_name = "ISSUER")]
     pub auth_issuer: Option<String>,
@@ -89,25 +100,49 @@ impl AuthConfig {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&self) -> anyhow::Result<()> {
-        if self.auth == Mode::Off {
-            return Ok(());
-        }
         if !self.is_on() {
-            let lost = given(self.auth_issuer.as_deref()).is_some()
-                || given(self.auth_audience.as_deref()).is_some();
+            let given = self.given_for_nothing();
             ensure!(
-                !lost,
-                "HOLDFAST_AUTH_JWKS is not set, and there is an issuer or an audience: nobody would be asked who they are"
+                given.is_empty(),
+                "callers would not be asked who they are, {}, although {} is set: take the one or the other away",
+                if self.auth == Mode::Off {
+                    "as HOLDFAST_AUTH=off says"
+                } else {
+                    "as HOLDFAST_AUTH_JWKS is not set"
+                },
+                given.join(", ")
             );
             return Ok(());
         }
         self.rules()?;
-        if let Source::File(path) = self.source()? {
-            let context = || format!("HOLDFAST_AUTH_JWKS, {}", path.display());
-            let text = source::read_file(&path).with_context(context)?;
-            Keys::parse(&text).with_context(context)?;
+        let source = self.source()?;
+        ensure!(
+            self.max_age() > self.interval(&source),
+            "HOLDFAST_AUTH_JWKS_MAX_AGE_S is {} s: keys would be too old before they are looked at again",
+            self.auth_jwks_max_age_s
+        );
+        match source {
+            Source::File(path) => read(&path).map(drop),
+            Source::Url(_) => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What is set that has a meaning only where callers are asked who they are.
+    fn given_for_nothing(&self) -> Vec<&'static str> {
+        let is_given = |value: &Option<String>| given(value.as_deref()).is_some();
+        let all = [
+            ("HOLDFAST_AUTH_JWKS", is_given(&self.auth_jwks)),
+            ("HOLDFAST_AUTH_JWKS_CA_FILE", self.auth_jwks_ca_file.is_some()),
+            ("HOLDFAST_AUTH_ISSUER", is_given(&self.auth_issuer)),
+            ("HOLDFAST_AUTH_AUDIENCE", is_given(&self.auth_audience)),
+            ("HOLDFAST_SERVICE_NAMES", self.service_names().next().is_some()),
+        ];
+        all.into_iter().filter_map(|(name, is_given)| is_given.then_some(name)).collect()
+    }
+
+    /// The names of client certificates whose callers are services.
+    pub fn service_names(&self) -> impl Iterator<Item = &str> {
+        self.service_names.iter().filter_map(|name| given(Some(name)))
     }
 
     /// Whether it may serve at these addresses, each with the variable that names it.
@@ -149,6 +184,28 @@ impl AuthConfig {
         let place = given(self.auth_jwks.as_deref()).context("HOLDFAST_AUTH_JWKS is not set")?;
         Source::new(place, self.auth_jwks_ca_file.as_deref()).context("HOLDFAST_AUTH_JWKS")
     }
+
+    /// How often the keys are looked at.
+    pub(crate) fn interval(&self, source: &Source) -> Duration {
+        match source {
+            Source::File(_) => FILE_INTERVAL,
+            Source::Url(_) => Duration::from_secs(self.auth_jwks_interval_s.into()),
+        }
+    }
+
+    /// How long they are believed after they were seen last.
+    pub(crate) fn max_age(&self) -> Duration {
+        Duration::from_secs(self.auth_jwks_max_age_s.into())
+    }
+}
+
+/// The keys in this file as they are now; one that has none is of no use to begin with.
+pub(crate) fn read(path: &Path) -> anyhow::Result<(Vec<u8>, Keys)> {
+    let context = || format!("HOLDFAST_AUTH_JWKS, {}", path.display());
+    let text = source::read_file(path).with_context(context)?;
+    let keys = Keys::parse(&text).with_context(context)?;
+    ensure!(!keys.is_empty(), "{}: none of its {} keys can check a signature", context(), keys.left_out);
+    Ok((text, keys))
 }
 
 /// A variable that is set to nothing is not set.
@@ -204,13 +261,39 @@ mod tests {
             (vec!["--auth", "on"], "HOLDFAST_AUTH_ISSUER"),
             ([["--auth", "on"], issuer, audience].concat(), "HOLDFAST_AUTH_JWKS"),
             ([["--auth-jwks", "/nowhere/keys.json"], issuer, audience].concat(), "/nowhere/keys.json"),
-            ([["--auth-jwks", "http://u:p@issuer.example/"], issuer, audience].concat(), "password"),
+            ([["--auth-jwks", "https://u:p@issuer.example/"], issuer, audience].concat(), "password"),
+            ([["--auth-jwks", "http://issuer.example/keys"], issuer, audience].concat(), "https://"),
+            (
+                [keys, issuer, audience, ["--auth-jwks-max-age-s", "300"]].concat(),
+                "HOLDFAST_AUTH_JWKS_MAX_AGE_S",
+            ),
         ] {
             let said = refusal(&arguments, "127.0.0.1:1").unwrap();
             assert!(said.contains(why), "{arguments:?}: {said}");
         }
         assert_eq!(refusal(&[keys, issuer, audience].concat(), "0.0.0.0:1"), None);
         assert!(config(&[keys, issuer, audience].concat()).is_on());
-        assert!(!config(&[&keys[..], &["--auth", "off"]].concat()).is_on());
+    }
+
+    #[test]
+    fn off_beside_what_asks_callers_who_they_are_is_refused_and_so_is_what_would_ask_nobody() {
+        for (option, value, name) in [
+            ("--auth-jwks", "https://issuer.example/keys", "HOLDFAST_AUTH_JWKS"),
+            ("--auth-jwks-ca-file", "/ca.pem", "HOLDFAST_AUTH_JWKS_CA_FILE"),
+            ("--auth-issuer", "https://issuer.example", "HOLDFAST_AUTH_ISSUER"),
+            ("--auth-audience", "holdfast", "HOLDFAST_AUTH_AUDIENCE"),
+            ("--service-names", "reservation", "HOLDFAST_SERVICE_NAMES"),
+        ] {
+            let said = refusal(&["--auth", "off", option, value], "127.0.0.1:1").unwrap();
+            assert!(said.contains("HOLDFAST_AUTH=off") && said.contains(name), "{said}");
+            if name != "HOLDFAST_AUTH_JWKS" {
+                let said = refusal(&[option, value], "127.0.0.1:1").unwrap();
+                assert!(said.contains("HOLDFAST_AUTH_JWKS is not set") && said.contains(name), "{said}");
+            }
+            // Set to nothing is not set.
+            if option != "--auth-jwks-ca-file" {
+                assert_eq!(refusal(&["--auth", "off", option, ""], "0.0.0.0:1"), None, "{name}");
+            }
+        }
     }
 }

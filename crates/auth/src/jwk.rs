@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::Algorithm;
 
-/// The most keys of a set: each may be tried on a token that names none.
+/// The most keys of a set.
 const MAX_KEYS: usize = 32;
 
 /// Keys that cannot be taken.
@@ -21,9 +21,6 @@ pub(crate) enum KeysError {
     /// It is no JWK set.
     #[error("it is no JWK set")]
     Malformed(#[source] serde_json::Error),
-    /// None of the keys can check a signature of an algorithm that is understood.
-    #[error("none of its {0} keys can check a signature")]
-    NoneUsable(usize),
     /// There are too many.
     #[error("it has {0} keys, more than {MAX_KEYS}")]
     TooMany(usize),
@@ -76,7 +73,8 @@ struct Raw {
 }
 
 impl Keys {
-    /// Reads a set. Keys for other purposes, of unknown kinds, and shared secrets above all, are left out.
+    /// Reads a set. Keys for other purposes, of unknown kinds, and shared secrets above all, are left out; it may be that none
+    /// is left.
     pub(crate) fn parse(text: &[u8]) -> Result<Self, KeysError> {
         let RawSet { keys: raw } = serde_json::from_slice(text).map_err(KeysError::Malformed)?;
         if raw.len() > MAX_KEYS {
@@ -84,10 +82,12 @@ impl Keys {
         }
         let count = raw.len();
         let keys: Vec<Key> = raw.into_iter().filter_map(Key::parse).collect();
-        if keys.is_empty() {
-            return Err(KeysError::NoneUsable(count));
-        }
         Ok(Self { left_out: count - keys.len(), keys })
+    }
+
+    /// Whether there is none that can check a signature.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
     }
 
     /// How many there are.
@@ -241,7 +241,7 @@ mod tests {
         bad.push(json!({ "kty": "oct", "k": "c2VjcmV0" }));
         bad.push(json!("nonsense"));
         for key in &bad {
-            assert!(matches!(parse(&json!([key])), Err(KeysError::NoneUsable(1))), "{key}");
+            assert!(parse(&json!([key])).is_ok_and(|keys| keys.is_empty() && keys.left_out == 1), "{key}");
         }
         let count = bad.len();
         bad.push(good);
@@ -250,11 +250,11 @@ mod tests {
     }
 
     #[test]
-    fn a_set_that_is_none_or_too_large_is_an_error() {
+    fn a_set_that_is_none_or_too_large_is_an_error_and_an_empty_one_is_not() {
         for text in ["", "[]", "{}", r#"{"keys": 1}"#] {
             assert!(matches!(Keys::parse(text.as_bytes()), Err(KeysError::Malformed(_))), "{text}");
         }
-        assert!(matches!(parse(&json!([])), Err(KeysError::NoneUsable(0))));
+        assert!(parse(&json!([])).is_ok_and(|keys| keys.is_empty()));
         assert!(matches!(parse(&json!(vec![0; MAX_KEYS + 1])), Err(KeysError::TooMany(_))));
     }
 }

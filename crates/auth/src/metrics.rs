@@ -1,8 +1,11 @@
 //! How the fetching of keys goes.
 
-use std::sync::LazyLock;
+use std::{sync::LazyLock, time::SystemTime};
 
-use opentelemetry::{KeyValue, metrics::Counter};
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Gauge},
+};
 
 /// What came of looking for keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +37,16 @@ static FETCHES: LazyLock<Counter<u64>> = LazyLock::new(|| {
     )
 });
 
+static SEEN: LazyLock<Gauge<f64>> = LazyLock::new(|| {
+    telemetry::meter()
+        .f64_gauge("holdfast_auth_keys_seen_timestamp_seconds")
+        .with_description("When the keys of the tokens' issuer were seen last; 0: never")
+        .build()
+});
+
 /// Counts from 0.
 pub(crate) fn show() {
+    SEEN.record(0.0, &[]);
     for outcome in Outcome::ALL {
         FETCHES.add(0, &[label(outcome)]);
     }
@@ -44,6 +55,12 @@ pub(crate) fn show() {
 /// Counts a look at the keys.
 pub(crate) fn fetched(outcome: Outcome) {
     FETCHES.add(1, &[label(outcome)]);
+}
+
+/// The keys were seen to be the issuer's.
+pub(crate) fn seen() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    SEEN.record(now.as_secs_f64(), &[]);
 }
 
 fn label(outcome: Outcome) -> KeyValue {

@@ -15,6 +15,9 @@ pub enum Refusal {
     /// It is signed with a key that the issuer does not have, or not for this algorithm.
     #[error("the token's key is unknown")]
     UnknownKey,
+    /// So many keys could have signed it that it has to name one.
+    #[error("the token does not say which key signed it, and there are too many to try")]
+    ManyKeys,
     /// The signature is not of this token.
     #[error("the token's signature is wrong")]
     Signature,
@@ -33,8 +36,13 @@ pub enum Refusal {
     /// It does not say whom it is of, or when it expires.
     #[error("the token lacks a claim that it must have")]
     MissingClaim,
-    /// There are no keys to check it with: they could not be fetched yet.
-    #[error("the issuer's keys are out of reach")]
+    /// Its subject is too long, for a customer longer than a `customer_id`, or has control characters.
+    #[error(
+        "the token's subject is too long (a customer's has 128 characters at most), or has control characters"
+    )]
+    Subject,
+    /// There are no keys to check it with: they could not be fetched yet, not for too long, or the issuer has none.
+    #[error("there are no keys of the issuer")]
     NoKeys,
 }
 
@@ -47,12 +55,14 @@ impl Refusal {
             Self::Malformed => "malformed",
             Self::Algorithm => "algorithm",
             Self::UnknownKey => "unknown_key",
+            Self::ManyKeys => "many_keys",
             Self::Signature => "signature",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::Issuer => "issuer",
             Self::Audience => "audience",
             Self::MissingClaim => "missing_claim",
+            Self::Subject => "subject",
             Self::NoKeys => "no_keys",
         }
     }

@@ -38,11 +38,6 @@ impl<T: Clone> Remembered<T> {
         }
         self.young.insert(digest, value);
     }
-
-    pub(crate) fn forget(&mut self, digest: &Digest) {
-        self.young.remove(digest);
-        self.old.remove(digest);
-    }
 }
 
 #[cfg(test)]
@@ -63,7 +58,5 @@ mod tests {
         }
         assert_eq!(remembered.get(&digest(50)), None);
         assert_eq!(remembered.get(&digest(99)), Some(99));
-        remembered.forget(&digest(99));
-        assert_eq!(remembered.get(&digest(99)), None);
     }
 }

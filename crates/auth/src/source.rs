@@ -22,7 +22,7 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 use tokio::time::timeout;
-use url::Url;
+use url::{Host, Url};
 
 /// How long the keys may take to come over the network.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -57,9 +57,15 @@ impl Source {
         }
         let url = Url::parse(place).context("it is no URL")?;
         ensure!(url.username().is_empty() && url.password().is_none(), "its URL has a password");
+        let is_https = url.scheme() == "https";
+        ensure!(
+            is_https || is_here(&url),
+            "http:// is for this machine alone: whoever is on the way could send keys of their own; use https://"
+        );
         let uri = url.as_str().parse().context("it is no URL")?;
         let connector = HttpsConnectorBuilder::new().with_tls_config(tls(authorities)?);
-        let connector = connector.https_or_http().enable_http1().build();
+        let connector = if is_https { connector.https_only() } else { connector.https_or_http() };
+        let connector = connector.enable_http1().build();
         let client = Client::builder(TokioExecutor::new()).build(connector);
         Ok(Self::Url(Box::new(Remote { uri, client })))
     }
@@ -80,6 +86,16 @@ impl Source {
         let Self::File(path) = self else { return None };
         let meta = fs::metadata(path).ok()?;
         Some(Stamp(meta.ino(), meta.len(), meta.modified().ok()))
+    }
+}
+
+/// Whether a URL leads to this machine.
+fn is_here(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
+        None => false,
     }
 }
 
@@ -118,4 +134,31 @@ fn tls(authorities: Option<&Path>) -> anyhow::Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().context("set up TLS")?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_in_plain_text_from_this_machine_alone() {
+        for place in [
+            "http://127.0.0.1:8000/keys",
+            "http://localhost/keys",
+            "http://[::1]/",
+            "http://[::ffff:127.0.0.1]/",
+        ] {
+            assert!(Source::new(place, None).is_ok(), "{place}");
+        }
+        for place in [
+            "http://issuer.example/keys",
+            "http://10.0.0.7/",
+            "http://localhost.example/",
+            "http://[2001:db8::1]/",
+        ] {
+            let error = Source::new(place, None).unwrap_err();
+            assert!(error.to_string().contains("https://"), "{place}: {error}");
+        }
+        assert!(Source::new("https://issuer.example/keys", None).is_ok());
+    }
 }

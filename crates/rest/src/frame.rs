@@ -30,8 +30,9 @@ pub(crate) fn request(call: &PathAndQuery, body: Body, caller: &Parts) -> Reques
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
     for name in PASSED_ON {
-        if let Some(value) = caller.headers.get(&name) {
-            headers.insert(name, value.clone());
+        // All of them: what gRPC refuses, such as a second token, is refused here too.
+        for value in caller.headers.get_all(&name) {
+            headers.append(&name, value.clone());
         }
     }
     if let Some(address) = caller.extensions.get::<Address>() {

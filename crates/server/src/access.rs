@@ -12,7 +12,8 @@ use tonic::Status;
 use tracing::Span;
 
 use crate::{
-    Name, Peer, PeerCertificate, methods,
+    Address, Admission, Health, Name, PartState, Peer, PeerCertificate, methods,
+    rate::Key,
     refusals::{self, Refused},
 };
 
@@ -21,6 +22,9 @@ const REQUEST_ID: &str = "x-request-id";
 const TRACEPARENT: &str = "traceparent";
 /// The longest of these ids.
 const MAX_REQUEST_ID: usize = 64;
+
+/// The part of a process's health that tells whether there are keys to check tokens with.
+const PART: &str = "keys";
 
 static NOBODY: LazyLock<Arc<str>> = LazyLock::new(|| "".into());
 
@@ -76,7 +80,7 @@ impl Access {
                 "no authentication: whoever reaches the ports may do everything (HOLDFAST_AUTH_JWKS asks callers who they are)"
             );
         }
-        Ok(Self { authority, services: config.service_names.iter().map(|name| Name::parse(name)).collect() })
+        Ok(Self { authority, services: config.service_names().map(Name::parse).collect() })
     }
 
     /// For everyone.
@@ -85,16 +89,30 @@ impl Access {
         Self { authority: None, services: Arc::default() }
     }
 
-    /// Follows the keys that tokens are checked with, until `stop`.
-    pub async fn follow(self, stop: CancellationToken) {
-        match self.authority {
-            Some(authority) => authority.follow(stop).await,
-            None => stop.cancelled().await,
-        }
+    /// Adds to `health` what callers cannot be known without: a process that asks who calls is not ready while it has no keys.
+    #[must_use]
+    pub fn required_in(&self, health: Health) -> Health {
+        if self.authority.is_some() { health.require(PART) } else { health }
+    }
+
+    /// Follows the keys that tokens are checked with, and says in `health` whether there are any, until `stop`.
+    pub async fn follow(self, health: Health, stop: CancellationToken) {
+        let Some(authority) = self.authority else { return stop.cancelled().await };
+        let tell = |keys: Result<(), String>| {
+            health.set(PART, keys.map_or_else(PartState::Down, |()| PartState::Up));
+        };
+        authority.follow(tell, stop).await;
     }
 
     /// Finds out who calls, and notes it in the request, or refuses the call.
-    pub(crate) async fn admit<B>(&self, request: &mut Request<B>) -> Result<(), Status> {
+    ///
+    /// What has to be looked at closely is charged to its address first, and given back if it was good: whoever sends what is refused
+    /// all the time is soon refused by their rate, before a signature is checked.
+    pub(crate) async fn admit<B>(
+        &self,
+        request: &mut Request<B>,
+        admission: &Admission,
+    ) -> Result<(), Status> {
         // Nothing that comes over a connection has one: the process itself says who calls.
         if request.extensions().get::<Caller>().is_some() {
             return Ok(());
@@ -108,23 +126,28 @@ impl Access {
         if access == Some(auth::Access::Everyone) {
             return Ok(());
         }
-        let method = methods::label(request.uri().path()).value;
         let shown = self.shown(request);
-        // Apart: where nobody is asked, calls are not to have room for it.
-        let known = match Box::pin(identify(authority, shown)).await {
-            Ok(known) => known,
-            Err(refused) => return Err(refused.status(&method.as_str())),
+        let known = if let Some(known) = shown.known_before(authority) {
+            known
+        } else {
+            let charge = admission.charge(Key::of_address(request))?;
+            // Apart: where nobody is asked, calls are not to have room for it.
+            let known = Box::pin(identify(authority, shown)).await;
+            if matches!(known, Ok(_) | Err(Refused::NoKeys)) {
+                charge.give_back();
+            }
+            known.map_err(|refused| refuse(refused, request))?
         };
         // What is not in the table is for nobody.
-        match known.role.filter(|role| access.is_some_and(|access| access.allows(*role))) {
-            Some(role) => {
-                let request_id = request_id(request.headers());
-                request.headers_mut().remove(header::AUTHORIZATION);
-                request.extensions_mut().insert(Caller { subject: known.subject, role, request_id });
-                Ok(())
-            }
-            None => Err(Refused::Role(known.role).status(&method.as_str())),
-        }
+        let role = known.role.filter(|role| access.is_some_and(|access| access.allows(*role)));
+        let Some(role) = role else {
+            admission.charge(Some(Key::Subject(known.subject)))?;
+            return Err(refuse(Refused::Role(known.role), request));
+        };
+        let request_id = request_id(request.headers());
+        request.headers_mut().remove(header::AUTHORIZATION);
+        request.extensions_mut().insert(Caller { subject: known.subject, role, request_id });
+        Ok(())
     }
 
     fn shown<B>(&self, request: &Request<B>) -> Shown {
@@ -141,6 +164,25 @@ impl Access {
             }
         }
     }
+}
+
+impl Shown {
+    /// Whom it is of, where that needs no close look.
+    fn known_before(&self, authority: &Authority) -> Option<Known> {
+        match self {
+            Self::Certificate(subject) => {
+                Some(Known { subject: Arc::clone(subject), role: Some(Role::Service) })
+            }
+            Self::Token(header) => authority.recall(bearer(header)?),
+            Self::Nothing | Self::Nonsense => None,
+        }
+    }
+}
+
+/// Notes a refusal, and says what its caller hears.
+fn refuse<B>(refused: Refused, request: &Request<B>) -> Status {
+    let method = methods::label(request.uri().path()).value;
+    refused.status(&method.as_str(), Address::of(request))
 }
 
 async fn identify(authority: &Authority, shown: Shown) -> Result<Known, Refused> {
@@ -170,7 +212,9 @@ fn request_id(headers: &HeaderMap) -> Option<Arc<str>> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
         (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(plain)
     };
-    let trace = || text(TRACEPARENT)?.split('-').nth(1).filter(|id| id.len() == 32);
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let is_trace = |id: &&str| id.len() == 32 && id.bytes().all(is_hex);
+    let trace = || text(TRACEPARENT)?.split('-').nth(1).filter(is_trace);
     if let Some(id) = text(REQUEST_ID).filter(is_plain).or_else(trace) {
         return Some(id.into());
     }
@@ -238,13 +282,16 @@ mod tests {
         for bad in ["", "two words", "a\tb", &long] {
             assert_eq!(read(&[("x-request-id", bad)]), None, "{bad:?}");
         }
-        assert_eq!(read(&[("traceparent", "nonsense")]), None);
+        let long = format!("00-{}-00f067aa0ba902b7-01", "z ".repeat(16));
+        for bad in ["nonsense", &long, "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01"] {
+            assert_eq!(read(&[("traceparent", bad)]), None, "{bad}");
+        }
     }
 
     #[tokio::test]
     async fn where_nobody_is_asked_everyone_is_the_operator_of_this_machine() {
         let mut request = Request::new(());
-        Access::open().admit(&mut request).await.unwrap();
+        Access::open().admit(&mut request, &Admission::new(1, &[])).await.unwrap();
         assert_eq!(request.extensions().get::<Caller>(), Some(&Caller::local(None)));
     }
 
@@ -272,7 +319,7 @@ mod tests {
         let caller = Caller { subject: "payments".into(), role: Role::Operator, request_id: None };
         let mut request = Request::new(());
         request.extensions_mut().insert(caller.clone());
-        Access::open().admit(&mut request).await.unwrap();
+        Access::open().admit(&mut request, &Admission::new(1, &[])).await.unwrap();
         assert_eq!(request.extensions().get::<Caller>(), Some(&caller));
     }
 }

@@ -18,7 +18,8 @@ impl Address {
     }
 
     /// That of the request with these extensions.
-    pub(crate) fn among(extensions: &Extensions) -> Option<Self> {
+    #[must_use]
+    pub fn among(extensions: &Extensions) -> Option<Self> {
         let of_grpc = || Some(Self(extensions.get::<Peer>()?.address?.ip()));
         extensions.get::<Self>().copied().or_else(of_grpc)
     }

@@ -54,6 +54,19 @@ pub(crate) struct Admitted {
     kind: Kind,
 }
 
+/// A call that a caller was charged with.
+#[derive(Debug)]
+pub(crate) struct Charge<'a>(Option<(&'a Rates, Key)>);
+
+impl Charge<'_> {
+    /// It was a good one.
+    pub(crate) fn give_back(self) {
+        if let Some((rates, caller)) = self.0 {
+            rates.give_back(&caller);
+        }
+    }
+}
+
 impl Admitted {
     /// For what takes no place: it was not even received.
     pub(crate) fn without_leave() -> Self {
@@ -84,6 +97,13 @@ impl Admission {
     #[must_use]
     pub fn limit_rates(self, config: &RateConfig) -> Self {
         Self { rates: Rates::new(config).map(Arc::new), ..self }
+    }
+
+    /// Takes a call off what this caller may do, whatever the call is; none: the process itself.
+    pub(crate) fn charge(&self, caller: Option<Key>) -> Result<Charge<'_>, Status> {
+        let Some((rates, caller)) = self.rates.as_deref().zip(caller) else { return Ok(Charge(None)) };
+        rates.admit(&caller)?;
+        Ok(Charge(Some((rates, caller))))
     }
 
     /// Refuses a call of somebody who calls too often.

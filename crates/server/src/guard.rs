@@ -84,10 +84,8 @@ impl Guard {
 impl Guarded {
     /// Asks who calls, and how often they do, before anything of the request is read.
     async fn ask(&self, request: &mut Request<Body>) -> Result<(), Status> {
-        let known = self.access.admit(request).await;
-        // Who is refused all the time is refused by the rate of their address.
-        self.admission.check_rate(request)?;
-        known
+        self.access.admit(request, &self.admission).await?;
+        self.admission.check_rate(request)
     }
 
     /// Reads all of a request, and lets its call in: who sends slowly takes no place meanwhile. Where there is none at its

@@ -59,6 +59,7 @@ impl Call {
             rpc.response.status_code = field::Empty,
             trace_id = field::Empty,
             "error.type" = field::Empty,
+            refused = field::Empty,
             otel.name = field::Empty,
             otel.kind = field::Empty,
             otel.status_code = field::Empty,

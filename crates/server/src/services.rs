@@ -16,7 +16,8 @@ pub struct Services {
 }
 
 /// What tonic generates, whatever it serves. It is always ready.
-trait Serve: Send + Sync {
+pub trait Serve: Send + Sync {
+    /// Answers a call.
     fn serve(&self, request: Request<Body>) -> BoxFuture<Response<Body>, Infallible>;
 }
 
@@ -45,19 +46,7 @@ impl Services {
 
     /// And this one.
     #[must_use]
-    pub fn with<S>(mut self, service: S) -> Self
-    where
-        S: Service<
-                Request<Body>,
-                Response = Response<Body>,
-                Error = Infallible,
-                Future = BoxFuture<Response<Body>, Infallible>,
-            > + NamedService
-            + Clone
-            + Send
-            + Sync
-            + 'static,
-    {
+    pub fn with<S: Serve + NamedService + 'static>(mut self, service: S) -> Self {
         self.by_name.insert(S::NAME, Box::new(service));
         self
     }

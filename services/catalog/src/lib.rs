@@ -176,20 +176,19 @@ pub async fn recount(config: &Config, stop: &CancellationToken) -> anyhow::Resul
 /// # Errors
 /// The database's URL is malformed or it refuses, the accepting of connections failed for good, or a background job died.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let access = Access::new(&config.auth).context("set up authentication")?;
     let health = Health::new(&[
         CatalogServiceServer::<CatalogRpc>::NAME,
         HoldServiceServer::<HoldRpc>::NAME,
         AuditServiceServer::<AuditRpc>::NAME,
-    ])
-    .require("database")
-    .require("schema");
+    ]);
+    let health = access.required_in(health.require("database").require("schema"));
     metrics::show();
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
-    let access = Access::new(&config.auth).context("set up authentication")?;
-    jobs.spawn("issuer's keys", &background, access.clone().follow(background.clone()));
+    jobs.spawn("issuer's keys", &background, access.clone().follow(health.clone(), background.clone()));
     let calls = Calls::default();
     let rest = rest::router(api(config), &config.rest, calls.clone()).context("set up REST")?;
     let http = server::serve_http(endpoints.http, health.clone(), Some(rest), background.clone());

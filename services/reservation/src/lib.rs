@@ -165,21 +165,19 @@ pub enum Subcommand {
 /// # Errors
 /// A URL is malformed, the database refuses, the accepting of connections failed for good, or a background job died.
 pub async fn serve(endpoints: Endpoints, config: &Config, stop: CancellationToken) -> anyhow::Result<()> {
+    let access = Access::new(&config.auth).context("set up authentication")?;
     let health = Health::new(&[
         BookingServiceServer::<BookingRpc>::NAME,
         SettlementServiceServer::<SettlementRpc>::NAME,
         AuditServiceServer::<AuditRpc>::NAME,
-    ])
-    .require("database")
-    .require("schema")
-    .inform("broker");
+    ]);
+    let health = access.required_in(health.require("database").require("schema").inform("broker"));
     // The relay and the watchers outlive the calls. What the relay leaves in the outbox waits for the next one.
     let background = CancellationToken::new();
     let stop = stop.child_token();
     let jobs = Jobs::new(&health, &stop);
     // Health is answered from the start, also while there is no database yet.
-    let access = Access::new(&config.auth).context("set up authentication")?;
-    jobs.spawn("issuer's keys", &background, access.clone().follow(background.clone()));
+    jobs.spawn("issuer's keys", &background, access.clone().follow(health.clone(), background.clone()));
     let calls = Calls::default();
     let rest = rest::router(config.api(), &config.rest, calls.clone()).context("set up REST")?;
     let rest = rest.merge(config.webhook.router(&calls).context("set up the webhook")?);

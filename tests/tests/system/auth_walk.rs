@@ -92,17 +92,20 @@ fn public(stack: &Stack) -> [(&'static str, String); 2] {
 async fn every_rpc_over_grpc_web_is_for_whom_the_table_says_and_internal_ones_are_not_there() {
     let (stack, rest, callers) = (asking(), Rest::of(asking()), callers());
     let (mut calls, mut absent) = (0, 0);
-    for (path, _) in auth::entries() {
-        let public = public(stack).into_iter().find(|(service, _)| path.starts_with(&format!("/{service}/")));
+    // Every RPC of every process: what is another's, or internal, is not there.
+    for ((path, _), (service, url)) in
+        auth::entries().flat_map(|entry| public(stack).map(move |service| (entry.clone(), service)))
+    {
+        let is_there = path.starts_with(&format!("/{service}/"));
         for (role, token) in &callers {
             let request = Request::post(path.clone()).header("content-type", "application/grpc-web+proto");
             let request = with_token(request, token.as_deref()).body(Bytes::from_static(&[0; 5]));
-            let url = public.as_ref().map_or_else(|| stack.catalog().http_url(), |(_, url)| url.clone());
             let answer = rest.send_to(&url, request.expect("a request")).await;
-            assert_eq!(answer.status, 200, "{path}: {answer:?}");
+            assert_eq!(answer.status, 200, "{path} at {url}: {answer:?}");
             let status = tonic::Status::from_header_map(&answer.headers);
-            if public.is_none() {
-                assert_eq!(status.map(|status| status.code()), Some(Code::Unimplemented), "{path}");
+            if !is_there {
+                let code = status.map(|status| status.code());
+                assert_eq!(code, Some(Code::Unimplemented), "{path} at {url}");
                 absent += 1;
                 continue;
             }

@@ -15,6 +15,7 @@ mod admin_seats;
 mod audit;
 mod audit_damage;
 mod auth_bookings;
+mod auth_keys;
 mod auth_strangers;
 mod auth_tokens;
 mod auth_walk;

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod authority;
 mod following;
+mod issuer;
+mod over_tls;
 mod signer;
 mod signing;

@@ -6,9 +6,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use auth::{Algorithm, AuthConfig, Authority};
+use auth::Algorithm;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use clap::Parser;
 use ring::{
     rand::SystemRandom,
     rsa::PublicKeyComponents,
@@ -79,10 +78,18 @@ impl Signer {
         self.sign(self.algorithm.as_str(), &claims())
     }
 
+    /// The same, which does not say which key signed it.
+    pub(crate) fn token_without_id(&self) -> String {
+        self.sign_under(&json!({ "alg": self.algorithm.as_str() }), &claims())
+    }
+
     pub(crate) fn sign(&self, algorithm: &str, claims: &Value) -> String {
-        let header = json!({ "alg": algorithm, "kid": self.id });
+        self.sign_under(&json!({ "alg": algorithm, "kid": self.id }), claims)
+    }
+
+    fn sign_under(&self, header: &Value, claims: &Value) -> String {
         let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
-        let signed = format!("{}.{}", part(&header), part(claims));
+        let signed = format!("{}.{}", part(header), part(claims));
         let (message, random) = (signed.as_bytes(), SystemRandom::new());
         let signature = match &self.key {
             Key::Rsa(key, encoding) => {
@@ -110,20 +117,6 @@ pub(crate) fn claims() -> Value {
 
 pub(crate) fn set(signers: &[&Signer]) -> String {
     json!({ "keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>() }).to_string()
-}
-
-#[derive(Parser)]
-struct Program {
-    #[command(flatten)]
-    auth: AuthConfig,
-}
-
-/// An authority with keys from here, and further options.
-pub(crate) fn authority(jwks: &str, further: &[&str]) -> anyhow::Result<Authority> {
-    let given = ["test", "--auth-jwks", jwks, "--auth-issuer", ISSUER, "--auth-audience", "holdfast"];
-    let config = Program::parse_from([&given[..], further].concat()).auth;
-    config.check()?;
-    Authority::start(&config)
 }
 
 /// A file with keys, which goes with the test.

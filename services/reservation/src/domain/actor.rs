@@ -1,6 +1,6 @@
 //! Who asks for something, and whose bookings they may see.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 /// Who had something done, and by which call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Actor {
     pub method: &'static str,
     /// Which request it was, if that is known.
     pub request_id: Option<Arc<str>>,
+    /// Where they call from: for the log of what is refused, and recorded nowhere.
+    pub address: Option<IpAddr>,
     /// Whether they see their own bookings alone: those of the customer with their name.
     pub only_own: bool,
 }
@@ -21,7 +23,7 @@ impl Actor {
     /// A command of this program.
     #[must_use]
     pub const fn program(method: &'static str) -> Self {
-        Self { subject: None, role: None, method, request_id: None, only_own: false }
+        Self { subject: None, role: None, method, request_id: None, address: None, only_own: false }
     }
 
     /// The customer whose bookings alone they see; none: everyone's.

@@ -9,7 +9,7 @@ mod create;
 mod read;
 
 use proto::reservation::ErrorReason;
-use server::Caller;
+use server::{Address, Caller};
 use tonic::Request;
 
 use crate::{
@@ -31,6 +31,7 @@ fn opened<T>(request: Request<T>, method: &'static str) -> Result<(Actor, T), Er
         role: is_known.then(|| role.as_str()),
         method,
         request_id: request_id.clone(),
+        address: Address::among(&extensions).map(|address| address.0),
         only_own: *role == auth::Role::Customer,
     };
     Ok((actor, message))
@@ -42,7 +43,7 @@ fn own(actor: &Actor, customer_id: &mut String) -> Result<(), Error> {
         Some(own) if customer_id.is_empty() => own.clone_into(customer_id),
         Some(own) if own != customer_id => {
             let reason = api::reason_name(ErrorReason::CustomerMismatch.as_str_name());
-            server::count_refusal(reason, actor.method, "the id of another customer");
+            server::count_refusal(reason, "customer_id", actor.method, actor.address.map(Address));
             return Err(Error::ForeignCustomer);
         }
         _ => {}
