@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use time::OffsetDateTime;
 
 use super::{
-    customer::{Account, CountKey, Counted},
+    customer::{Account, CountKey, Counted, CustomerId},
     ids::{BookingId, ProductId, SeatMapId},
 };
 
@@ -159,10 +159,13 @@ pub struct Hold {
 }
 
 impl Hold {
-    /// Whether a request for these items is a repeat of the one that placed this hold.
+    /// Whether a request of this customer for these items is a repeat of the one that placed this hold. What counts on another's
+    /// account is not theirs; callers that name no customer are believed.
     #[must_use]
-    pub fn was_asked_as(&self, items: &[Item]) -> bool {
+    pub fn was_asked_as(&self, items: &[Item], customer_id: Option<&CustomerId>) -> bool {
+        let account = self.account.as_ref().map(|account| &account.customer_id);
         self.lines.iter().map(|line| &line.item).eq(items)
+            && account.zip(customer_id).is_none_or(|(own, asked)| own == asked)
     }
 
     /// What it counts while it is in this state, one part after the other: several may be of one thing.

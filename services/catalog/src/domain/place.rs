@@ -186,7 +186,9 @@ pub fn decide(mut shelf: Shelf, requests: &[PlaceRequest]) -> Decision {
     for request in requests {
         let outcome = match shelf.holds.get(&request.key) {
             None if shelf.damaged.contains(&request.key) => Outcome::Damaged,
-            Some(hold) if hold.was_asked_as(&request.items) => Outcome::Placed(hold.clone()),
+            Some(hold) if hold.was_asked_as(&request.items, request.customer_id.as_ref()) => {
+                Outcome::Placed(hold.clone())
+            }
             Some(_) => refused(Refusal::IdReused(request.key), None),
             None => match shelf.terms_of(request) {
                 Ok(hold) => shelf.take(hold, &mut decision.writes),

@@ -124,7 +124,9 @@ fn is_true(shelf: &Shelf, request: &PlaceRequest, reason: &Refusal, line: Option
                 && has >= limit
         }
         Refusal::IdReused(key) => {
-            line.is_none() && *key == request.key && !shelf.holds[key].was_asked_as(&request.items)
+            line.is_none()
+                && *key == request.key
+                && !shelf.holds[key].was_asked_as(&request.items, request.customer_id.as_ref())
         }
     }
 }
@@ -238,7 +240,7 @@ proptest! {
         for (request, outcome) in batch.iter().zip(&decision.outcomes) {
             let Outcome::Placed(hold) = outcome else { continue };
             prop_assert_eq!(hold.key, request.key);
-            prop_assert!(hold.was_asked_as(&request.items));
+            prop_assert!(hold.was_asked_as(&request.items, request.customer_id.as_ref()));
             if known.insert(hold.key) {
                 prop_assert_eq!(Some(hold), new.next());
                 prop_assert_eq!(hold.state, HoldState::Active);
@@ -253,7 +255,7 @@ proptest! {
         batch in batches(),
     ) {
         for hold in decide(shelf.clone(), &batch).writes.holds {
-            let asked = batch.iter().find(|request| request.key == hold.key && hold.was_asked_as(&request.items));
+            let asked = batch.iter().find(|request| request.key == hold.key && hold.was_asked_as(&request.items, request.customer_id.as_ref()));
             let asked = asked.expect("somebody asked for it").asked_ttl_ms;
             let ttls = hold.lines.iter().map(|line| terms(&shelf, &line.item).hold_ttl_ms);
             let least = ttls.chain(asked).min().expect("a hold has lines");
@@ -274,7 +276,7 @@ proptest! {
         for (request, outcome) in batch.iter().zip(&decision.outcomes) {
             if let Some(hold) = shelf.holds.get(&request.key) {
                 let reused = Outcome::Refused { reason: Refusal::IdReused(hold.key), line: None };
-                let repeat = hold.was_asked_as(&request.items);
+                let repeat = hold.was_asked_as(&request.items, request.customer_id.as_ref());
                 let expected = if repeat { Outcome::Placed(hold.clone()) } else { reused };
                 prop_assert_eq!(outcome, &expected);
             }

@@ -157,3 +157,14 @@ fn a_hold_counts_its_units_until_it_is_released_and_itself_while_it_is_active() 
     assert_eq!(counted(HoldState::Committed), [(meal, 2), (meal, 1)]);
     assert_eq!(counted(HoldState::Released), []);
 }
+
+/// Whoever names the key of another's hold, and the same goods, gets none that counts for the other.
+#[test]
+fn a_hold_that_counts_for_one_customer_is_not_found_by_another() {
+    let ask = |name| of(name, request(1, vec![units(MEAL, 1)]));
+    let unnamed = request(1, vec![units(MEAL, 1)]);
+    let decision = decide(shelf(), &[ask("ann"), ask("bob"), ask("ann"), unnamed]);
+    assert_eq!(placed(&decision.outcomes), [true, false, true, true]);
+    let reused = Outcome::Refused { reason: Refusal::IdReused(key(1, 1)), line: None };
+    assert_eq!(decision.outcomes[1], reused);
+}
