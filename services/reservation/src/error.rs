@@ -45,6 +45,8 @@ pub enum Error {
         id: PaymentId,
         /// The booking that it is of; this one: with another end.
         used_for: BookingId,
+        /// Whether it failed there.
+        failed: bool,
     },
     /// The refund id was used before for something else.
     #[error("refund id {id} was used before for something else")]
@@ -187,8 +189,9 @@ impl From<Error> for Status {
             }
             Error::Refused { booking_id, refusal } => refusal_status(booking_id, refusal, message),
             Error::BookingIdReused(id) => id_reused(message, [("booking_id", id.to_string())]),
-            Error::PaymentIdReused { id, used_for } => {
-                id_reused(message, [("payment_id", id.to_string()), ("used_for", used_for.to_string())])
+            Error::PaymentIdReused { id, used_for, failed } => {
+                let of = [("payment_id", id.to_string()), ("used_for", used_for.to_string())];
+                id_reused(message, of.into_iter().chain(failed.then(|| ("failed", "true".to_owned()))))
             }
             Error::RefundIdReused { id, used_for } => {
                 id_reused(message, [("refund_id", id.to_string()), ("used_for", used_for.to_string())])
@@ -208,7 +211,7 @@ fn refused(code: Code, reason: ErrorReason, message: String, key: &str, id: &imp
     api::refusal(code, api::reason_name(reason.as_str_name()), message, [(key, id.to_string())])
 }
 
-fn id_reused<const N: usize>(message: String, metadata: [(&str, String); N]) -> Status {
+fn id_reused<'a>(message: String, metadata: impl IntoIterator<Item = (&'a str, String)>) -> Status {
     let reason = api::reason_name(ErrorReason::IdReused.as_str_name());
     api::refusal(Code::AlreadyExists, reason, message, metadata)
 }

@@ -197,10 +197,13 @@ impl UnitOfWork for Read<'_> {
 /// Names the id that a refusal is about.
 fn refused(id: BookingId, command: &Command, refusal: Refusal) -> Error {
     match (refusal, command) {
-        (Refusal::IdReused { used_for }, Command::CompletePayment(payment) | Command::Pay(payment)) => {
-            Error::PaymentIdReused { id: payment.id, used_for }
+        (
+            Refusal::IdReused { used_for, failed },
+            Command::CompletePayment(payment) | Command::Pay(payment),
+        ) => Error::PaymentIdReused { id: payment.id, used_for, failed },
+        (Refusal::IdReused { used_for, .. }, Command::Refund(id)) => {
+            Error::RefundIdReused { id: *id, used_for }
         }
-        (Refusal::IdReused { used_for }, Command::Refund(id)) => Error::RefundIdReused { id: *id, used_for },
         _ => Error::Refused { booking_id: id, refusal },
     }
 }

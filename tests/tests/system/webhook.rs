@@ -174,6 +174,21 @@ async fn money_under_a_name_that_was_used_before_is_not_dropped() -> Outcome {
     assert_eq!(shop.tell("payment.refunded", &id, &payment).await, "applied");
     assert_eq!(shop.state(&id).await, "REFUNDED");
 
+    // One that failed for one booking and took money for another pays for that one, and then for no other.
+    let lines = [units(&meal, 1)];
+    let [failed, paid] =
+        [shop.world.hold(&lines).await?.booking_id, shop.world.hold(&lines).await?.booking_id];
+    let payment = fresh_id();
+    shop.world.start_payment(&failed).await?;
+    shop.world.complete(&failed, &payment, false).await?;
+    for _ in 0..2 {
+        assert_eq!(shop.tell("payment.succeeded", &paid, &payment).await, "applied");
+        assert_eq!(shop.tell("payment.succeeded", &failed, &payment).await, "claimed_twice");
+    }
+    assert_eq!([shop.state(&failed).await, shop.state(&paid).await], ["HELD", "CONFIRMED"]);
+    assert_eq!(shop.tell("payment.refunded", &paid, &payment).await, "applied");
+    assert_eq!(shop.state(&paid).await, "REFUNDED");
+
     // Money for no booking is told from what is not to be settled.
     for data in [json!({ "payment_id": "pay_1" }), json!({ "payment_id": "pay_1", "booking_id": "order-7" })]
     {

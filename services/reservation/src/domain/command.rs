@@ -191,6 +191,8 @@ pub enum Refusal {
     IdReused {
         /// What it was used for: another booking, or this one, with another end.
         used_for: BookingId,
+        /// Whether it is a payment that failed there: it took no money.
+        failed: bool,
     },
     /// The attempt at the hold was given up meanwhile; another one may be made.
     #[error("the attempt at the hold was given up meanwhile")]

@@ -157,8 +157,12 @@ impl Booking {
                 return self.payment_again(success, outcome);
             }
             // An id is one booking's for good: it never pays for another one.
-            Known::Payment { booking_id, .. } | Known::Refund { booking_id } => {
-                return Err(Refusal::IdReused { used_for: booking_id });
+            Known::Payment { booking_id, outcome } => {
+                let failed = outcome == PaymentOutcome::Failed;
+                return Err(Refusal::IdReused { used_for: booking_id, failed });
+            }
+            Known::Refund { booking_id } => {
+                return Err(Refusal::IdReused { used_for: booking_id, failed: false });
             }
         }
         let reference = Some(id.get());
@@ -209,8 +213,10 @@ impl Booking {
         match (outcome, success) {
             (PaymentOutcome::Accepted, true) | (PaymentOutcome::Failed, false) => Ok(()),
             (PaymentOutcome::RefundDue, true) => Err(self.late_payment()),
-            (PaymentOutcome::Accepted | PaymentOutcome::RefundDue, false)
-            | (PaymentOutcome::Failed, true) => Err(Refusal::IdReused { used_for: self.id }),
+            (PaymentOutcome::Accepted | PaymentOutcome::RefundDue, false) => {
+                Err(Refusal::IdReused { used_for: self.id, failed: false })
+            }
+            (PaymentOutcome::Failed, true) => Err(Refusal::IdReused { used_for: self.id, failed: true }),
         }
     }
 
@@ -232,7 +238,7 @@ impl Booking {
         match (&self.state, known) {
             (State::Refunded { refund_id, .. }, _) if *refund_id == id => Ok(()),
             (_, Known::Refund { booking_id }) if booking_id != self.id => {
-                Err(Refusal::IdReused { used_for: booking_id })
+                Err(Refusal::IdReused { used_for: booking_id, failed: false })
             }
             (State::Confirmed { hold, payment_id }, _) => {
                 let (hold, payment_id) = (hold.clone(), *payment_id);

@@ -122,19 +122,24 @@ impl Provider {
     /// booking's pays for nothing here.
     async fn succeeded(&self, id: &str, booking_id: Uuid, payment: &Named) -> Result<Outcome, Status> {
         let mut done = self.pay(id, booking_id, payment.id).await;
-        if is(&done, "BOOKING_NOT_FOUND") {
-            tracing::error!(%booking_id, "money was taken for a booking that is not there: it is to go back");
+        let nowhere = is(&done, "BOOKING_NOT_FOUND");
+        if nowhere {
             self.bury(id, booking_id).await?;
             done = self.pay(id, booking_id, payment.id).await;
         }
-        let Some(used_for) = used_for(&done) else { return taken(done) };
-        if used_for != booking_id.to_string() {
-            tracing::error!(%booking_id, payment_id = %payment.id, used_for, provider.payment = payment.name, provider.event = id, "a payment that another booking has: somebody must find out whose it is, and whether money was taken twice");
+        let again = payment.again();
+        if used_before(&done).is_some_and(|used| used.failed) {
+            tracing::error!(%booking_id, payment_id = %payment.id, %again, "a payment that was told as failed took money: recorded again");
+            done = self.pay(id, booking_id, again).await;
+        }
+        if let Some(Used { used_for, .. }) = used_before(&done) {
+            tracing::error!(%booking_id, payment_id = %payment.id, %again, used_for, provider.payment = payment.name, provider.event = id, "a payment that another booking has: somebody must find out whose it is, and whether money was taken twice");
             return Ok(Outcome::ClaimedTwice);
         }
-        let again = payment.again(booking_id);
-        tracing::error!(%booking_id, payment_id = %payment.id, %again, "a payment that was told as failed took money: recorded again");
-        taken(self.pay(id, booking_id, again).await)
+        if nowhere {
+            tracing::error!(%booking_id, payment_id = %payment.id, "money was taken for a booking that is not there: it is to go back");
+        }
+        taken(done)
     }
 
     /// Both steps in one: the event that it started may come later, or never.
@@ -163,7 +168,9 @@ impl Provider {
         if booking.payment_id.is_empty() {
             return unpaid(booking_id, booking.state());
         }
-        if ![payment.id, payment.again(booking_id)].map(|id| id.to_string()).contains(&booking.payment_id) {
+        if ![payment.id, payment.again()].map(|id| id.to_string()).contains(&booking.payment_id) {
+            let by = &booking.payment_id;
+            tracing::warn!(%booking_id, payment_id = %payment.id, paid_by = by, provider.event = id, "a payment went back that is not the one which paid for the booking: the booking stays as it is");
             return Ok(Outcome::Ignored);
         }
         let refund = RefundBookingRequest { booking_id: named, refund_id: refund.id.to_string() };
@@ -191,10 +198,16 @@ fn is(done: &Result<(), Status>, reason: &str) -> bool {
     done.as_ref().is_err_and(|status| api::reason_of(status) == reason)
 }
 
-/// The booking whose payment it is, where the id was used before.
-fn used_for(done: &Result<(), Status>) -> Option<String> {
+/// What a payment's id was used for before.
+struct Used {
+    used_for: String,
+    failed: bool,
+}
+
+fn used_before(done: &Result<(), Status>) -> Option<Used> {
     let status = done.as_ref().err().filter(|status| api::reason_of(status) == "ID_REUSED")?;
-    api::metadata_of(status).remove("used_for")
+    let mut metadata = api::metadata_of(status);
+    Some(Used { used_for: metadata.remove("used_for")?, failed: metadata.contains_key("failed") })
 }
 
 fn label(done: &Result<Outcome, Status>) -> &'static str {

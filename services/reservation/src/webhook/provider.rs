@@ -62,9 +62,9 @@ impl Named {
         Ok(Self { id: own_id(what, name), name: name.to_owned() })
     }
 
-    /// Another id of it for this booking: for money whose own id stands for a payment that failed.
-    pub(super) fn again(&self, booking_id: Uuid) -> Uuid {
-        own_id("again", &format!("{}:{booking_id}", self.id))
+    /// Another id of it, for money whose own id stands for a payment that failed. There is one, so that it pays for one booking.
+    pub(super) fn again(&self) -> Uuid {
+        own_id("payment_id", &format!("again:{}", self.id))
     }
 }
 

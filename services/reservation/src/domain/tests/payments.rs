@@ -151,7 +151,8 @@ fn the_id_of_a_payment_with_another_end_or_of_another_booking_is_refused_in_ever
                     let mut booking = in_state(state);
                     let known = Known::Payment { booking_id, outcome };
                     let (change, answer) = booking.apply(&command, known, &POLICY, DEADLINE - TICK);
-                    let reused = Refusal::IdReused { used_for: booking_id };
+                    let failed = outcome == PaymentOutcome::Failed;
+                    let reused = Refusal::IdReused { used_for: booking_id, failed };
                     assert_eq!(answer, Err(reused), "{command:?} after {known:?}");
                     assert_eq!(change, Change::default());
                     assert_eq!(booking, in_state(state));
@@ -166,7 +167,7 @@ fn a_reused_payment_id_does_not_keep_the_clock_from_its_say() {
     let mut booking = in_state(StateName::Held);
     let known = Known::Payment { booking_id: other_id(), outcome: PaymentOutcome::Accepted };
     let (change, answer) = booking.apply(&Command::Pay(paid(1)), known, &POLICY, DEADLINE);
-    assert_eq!(answer, Err(Refusal::IdReused { used_for: other_id() }));
+    assert_eq!(answer, Err(Refusal::IdReused { used_for: other_id(), failed: false }));
     assert_eq!((booking.state.name(), change.steps.len()), (StateName::Expired, 1));
 }
 
@@ -198,7 +199,7 @@ fn the_refund_of_another_booking_is_refused_in_every_state() {
         let mut booking = in_state(state);
         let known = Known::Refund { booking_id: other_id() };
         let answer = booking.apply(&Command::Refund(refund_id(1)), known, &POLICY, CREATED);
-        let reused = Refusal::IdReused { used_for: other_id() };
+        let reused = Refusal::IdReused { used_for: other_id(), failed: false };
         assert_eq!(answer, (Change::default(), Err(reused)), "{}", state.as_str());
         assert_eq!(booking, in_state(state));
     }
