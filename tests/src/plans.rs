@@ -1,6 +1,6 @@
 //! How PostgreSQL carries out the statements of the services.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -16,6 +16,7 @@ pub async fn wandering_statements(service: &str, conn: &mut PgConnection) -> Vec
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../services").join(service);
     let audit = fs::read_to_string(folder.join("src/store/audit.rs")).expect("each service has its audit");
+    let leading = leading_columns(conn).await;
     let mut wandering = Vec::new();
     let mut count = 0;
     for file in fs::read_dir(folder.join(".sqlx")).expect("its statements are kept") {
@@ -28,7 +29,7 @@ pub async fn wandering_statements(service: &str, conn: &mut PgConnection) -> Vec
         count += 1;
         let parameters = kept["describe"]["parameters"]["Left"].as_array().map_or(0, Vec::len);
         let plan = plan(query, parameters, conn).await;
-        wandering.extend(ways(&plan).map(|way| format!("{way}: {query}")));
+        wandering.extend(ways(&plan, &leading).map(|way| format!("{way}: {query}")));
     }
     assert!(count > 10, "{} has {count} statements", folder.display());
     wandering
@@ -46,8 +47,20 @@ async fn plan(query: &str, parameters: usize, conn: &mut PgConnection) -> Value 
     plan
 }
 
-/// What a plan reads from end to end.
-fn ways(plan: &Value) -> impl Iterator<Item = String> {
+/// The first column of each index; an expression has no name.
+async fn leading_columns(conn: &mut PgConnection) -> HashMap<String, String> {
+    let columns: Vec<(String, String)> = sqlx::query_as(
+        "select i.relname::text, a.attname::text from pg_index x join pg_class i on i.oid = x.indexrelid
+         join pg_attribute a on a.attrelid = x.indrelid and a.attnum = x.indkey[0] and a.attnum > 0",
+    )
+    .fetch_all(conn)
+    .await
+    .expect("indexes are known");
+    columns.into_iter().collect()
+}
+
+/// What a plan reads from end to end: a table, or an index, of which nothing or not the first column is given.
+fn ways(plan: &Value, leading: &HashMap<String, String>) -> impl Iterator<Item = String> {
     let mut found = Vec::new();
     let mut rest = vec![plan];
     while let Some(value) = rest.pop() {
@@ -56,7 +69,10 @@ fn ways(plan: &Value) -> impl Iterator<Item = String> {
             Value::Object(parts) => {
                 let text = |name: &str| parts.get(name).and_then(Value::as_str).unwrap_or_default();
                 let kind = text("Node Type");
-                let by_index = kind.contains("Index") && !parts.contains_key("Index Cond");
+                let condition = text("Index Cond");
+                let narrowed =
+                    leading.get(text("Index Name")).is_none_or(|column| condition.contains(column));
+                let by_index = kind.contains("Index") && (condition.is_empty() || !narrowed);
                 if kind == "Seq Scan" || by_index {
                     found.push(format!("{kind} {}{}", text("Relation Name"), text("Index Name")));
                 }

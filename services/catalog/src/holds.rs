@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     domain::{
-        customer::{CustomerId, CustomerLimit},
+        customer::{Counted, CustomerId, CustomerLimit},
         hold::{HoldKey, Item},
         place::{self, PlaceRequest, Shelf},
         restore::{self, RestoreRequest},
@@ -18,7 +18,7 @@ use crate::{
     error::Error,
     store::{
         self, counts, holds,
-        place::{Asked, Customers},
+        place::{Asked, Counts},
         shelf,
     },
 };
@@ -82,6 +82,7 @@ impl UnitOfWork for Place<'_> {
         if self.locks {
             store::place::lock_products(conn, &asked).await?;
             store::place::lock_seats(conn, &asked).await?;
+            store::place::lock_counts(conn, &asked).await?;
         }
         let found = Shelf {
             open_holds_limit: self.settings.open_holds_limit,
@@ -119,6 +120,7 @@ impl UnitOfWork for Restore<'_> {
         let asked = asked(self.requests.iter().map(|request| &request.place), self.settings);
         store::place::lock_products(conn, &asked).await?;
         store::place::lock_seats(conn, &asked).await?;
+        store::place::lock_counts(conn, &asked).await?;
         let found = Shelf {
             open_holds_limit: self.settings.open_holds_limit,
             ..store::place::look(conn, &asked).await?
@@ -142,30 +144,27 @@ fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone, settings:
             Item::Seat(seat) => drop(seats.insert(seat)),
         }
     }
-    let customers = customers(requests, settings);
-    Asked { keys, products: products.into_iter().collect(), seats: seats.into_iter().collect(), customers }
+    let counts = counts_of(requests, settings);
+    Asked { keys, products: products.into_iter().collect(), seats: seats.into_iter().collect(), counts }
 }
 
-/// Who of a batch asks for what. Lines of one thing, one behind the other, are asked about once.
-fn customers<'a>(requests: impl Iterator<Item = &'a PlaceRequest>, settings: Settings) -> Customers<'a> {
-    let mut customers = Customers::default();
+/// Who of a batch asks for what.
+fn counts_of<'a>(requests: impl Iterator<Item = &'a PlaceRequest>, settings: Settings) -> Counts<'a> {
+    let mut counts = Counts::default();
     for request in requests {
         let Some(customer_id) = request.customer_id.as_ref().map(CustomerId::as_str) else { continue };
         if settings.open_holds_limit.most().is_some() {
-            customers.of_holds.push(customer_id);
+            counts.push(customer_id, Counted::OpenHolds);
         }
         for item in &request.items {
-            let (column, id) = match item {
-                Item::Product { product_id, .. } => (&mut customers.of_products, product_id.as_uuid()),
-                Item::Seat(seat) => (&mut customers.of_maps, seat.seat_map_id.as_uuid()),
+            let counted = match item {
+                Item::Product { product_id, .. } => Counted::Product(*product_id),
+                Item::Seat(seat) => Counted::SeatMap(seat.seat_map_id),
             };
-            if column.1.last() != Some(&id) || column.0.last() != Some(&customer_id) {
-                column.0.push(customer_id);
-                column.1.push(id);
-            }
+            counts.push(customer_id, counted);
         }
     }
-    customers
+    counts
 }
 
 /// Carries the verdicts over to the holds, in one transaction; each has its own outcome.

@@ -135,6 +135,12 @@ async fn two_hundred_callers_for_one_customer_have_as_many_open_holds_as_one_may
     world.hold(&[units(&meals[0], 1)]).await?;
     // What was bought is not open any more, and gives no room by being refunded.
     world.refund(&won[0].booking_id).await?;
+    eventually("what was sold is on sale again", PATIENCE, async || {
+        let sold: i64 =
+            join_all(meals.iter().map(async |meal| world.stock(meal).await.sold)).await.iter().sum();
+        when(sold == 0, sold)
+    })
+    .await;
     assert_audited(world).await?;
     let full = world.hold_for(ann, &[units(&meals[0], 1)]).await;
     assert_refused(full, Code::FailedPrecondition, "OPEN_HOLDS_LIMIT");

@@ -88,10 +88,12 @@ pub async fn wrong_customer_counts(
                cross join lateral jsonb_to_recordset(h.lines)
                           as l (product_id uuid, seat_map_id uuid, quantity bigint, counts boolean)
                where h.state in ('ACTIVE', 'COMMITTED') and h.customer_id is not null and l.counts
+                 and coalesce(l.product_id, l.seat_map_id) is not null
            ), sums as (
                select customer_id, counted, item_id, sum(taken)::bigint as taken
                from parts
                group by customer_id, counted, item_id
+               having sum(taken) > 0
            )
            select coalesce(c.customer_id, s.customer_id) as "customer_id!", coalesce(c.counted, s.counted) as "counted!",
                   coalesce(c.item_id, s.item_id) as "item_id!", c.taken as "row?", coalesce(s.taken, 0) as "in_holds!"

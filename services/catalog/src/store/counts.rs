@@ -88,14 +88,14 @@ pub async fn add(conn: &mut PgConnection, numbers: &BTreeMap<CountKey, i64>) -> 
     Ok(())
 }
 
-/// Keeps other recounts out until the transaction ends, and gives its statements so much time.
-pub async fn lock_recount(conn: &mut PgConnection, statement_timeout_ms: u32) -> Result<(), Error> {
-    sqlx::query!(
-        r#"select pg_advisory_xact_lock(hashtext('customer_counts')) is null as "locked!",
+/// Keeps other recounts out until the transaction ends, and gives its statements so much time; false: another one runs.
+pub async fn lock_recount(conn: &mut PgConnection, statement_timeout_ms: u32) -> Result<bool, Error> {
+    let row = sqlx::query!(
+        r#"select pg_try_advisory_xact_lock(hashtext('customer_counts')) as "locked!",
                   set_config('statement_timeout', $1, true) as "limit!""#,
         statement_timeout_ms.to_string()
     )
     .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(row.locked)
 }

@@ -30,19 +30,29 @@ pub struct Asked<'a> {
     pub products: Vec<Uuid>,
     /// The seats, each once.
     pub seats: Vec<&'a SeatKey>,
-    /// Who asks for what.
-    pub customers: Customers<'a>,
+    /// Who asks for what, where it may be limited.
+    pub counts: Counts<'a>,
 }
 
-/// Who asks for what, column by column: whoever is limited is counted.
+/// Names of counts, column by column.
 #[derive(Clone, Debug, Default)]
-pub struct Customers<'a> {
-    /// Who asks for which product.
-    pub of_products: (Vec<&'a str>, Vec<Uuid>),
-    /// Who asks for seats of which map.
-    pub of_maps: (Vec<&'a str>, Vec<Uuid>),
-    /// Who asks, where open holds are limited.
-    pub of_holds: Vec<&'a str>,
+pub struct Counts<'a> {
+    customers: Vec<&'a str>,
+    kinds: Vec<&'static str>,
+    items: Vec<Uuid>,
+}
+
+impl<'a> Counts<'a> {
+    /// Adds one, unless it is the last one once more.
+    pub fn push(&mut self, customer_id: &'a str, counted: Counted) {
+        let (kind, item) = counts::named(counted);
+        let last = (self.customers.last(), self.kinds.last(), self.items.last());
+        if last != (Some(&customer_id), Some(&kind), Some(&item)) {
+            self.customers.push(customer_id);
+            self.kinds.push(kind);
+            self.items.push(item);
+        }
+    }
 }
 
 /// Locks the products that a batch asks about, in the order of their ids.
@@ -73,6 +83,23 @@ pub async fn lock_seats(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<()
     Ok(())
 }
 
+/// Locks the counts that a batch asks about and that are there, in the order of their keys; to be called behind [`lock_seats`].
+pub async fn lock_counts(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<(), Error> {
+    sqlx::query_scalar!(
+        "select c.taken
+         from unnest($1::text[], $2::text[], $3::uuid[]) as w (customer_id, counted, item_id)
+         join customer_counts c on c.customer_id = w.customer_id and c.counted = w.counted and c.item_id = w.item_id
+         order by c.customer_id, c.counted, c.item_id
+         for update of c",
+        &asked.counts.customers as _,
+        &asked.counts.kinds as _,
+        &asked.counts.items
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// A row of the shelf: a hold, a product, what a customer has, or a seat, or else a map without the seat. What it is not is null.
 struct Row {
     booking_id: Option<Uuid>,
@@ -93,7 +120,8 @@ struct Row {
 }
 
 /// What of all that exists, as it stood in one instant: so who sees what a hold has taken sees the hold too. Neither a deleted
-/// product nor the seats of a deleted map do.
+/// product nor the seats of a deleted map do. A count is looked for by all of its key, one after the other: with a part of it in the
+/// statement the planner would rather walk through everybody's, as long as it takes the table for small.
 pub async fn look(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Shelf, Error> {
     let (booking_ids, attempts) = holds::columns(asked.keys.iter());
     let (maps, labels) = seat_columns(asked.seats.iter().copied());
@@ -123,31 +151,23 @@ pub async fn look(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Shelf, E
            join seat_maps m on m.seat_map_id = a.seat_map_id and m.deleted_at is null
            left join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label
            union all
-           select null, null, null, c.item_id, null, null, null, null, null, null, null, null, c.customer_id, null, c.taken
-           from unnest($6::text[], $7::uuid[]) as w (customer_id, product_id)
-           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'PRODUCT' and c.item_id = w.product_id
-           where w.product_id = any (array(select product_id from on_sale where max_units_per_customer > 0))
-           union all
-           select null, null, null, null, null, c.item_id, null, null, null, null, null, null, c.customer_id, null, c.taken
-           from unnest($8::text[], $9::uuid[]) as w (customer_id, seat_map_id)
-           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'SEAT_MAP' and c.item_id = w.seat_map_id
-           where w.seat_map_id = any (array(select seat_map_id from seat_maps
-                                            where seat_map_id = any($9) and max_units_per_customer > 0))
-           union all
-           select null, null, null, null, null, null, null, null, null, null, null, null, c.customer_id, null, c.taken
-           from unnest($10::text[]) as w (customer_id)
-           join customer_counts c on c.customer_id = w.customer_id and c.counted = 'OPEN_HOLDS' and c.item_id = $11"#,
+           select null, null, null, case when c.counted = 'PRODUCT' then c.item_id end, null,
+                  case when c.counted = 'SEAT_MAP' then c.item_id end, null, null, null, null, null, null, c.customer_id, null,
+                  c.taken
+           from unnest($6::text[], $7::text[], $8::uuid[]) as w (customer_id, counted, item_id)
+           join customer_counts c on c.customer_id = w.customer_id and c.counted = w.counted and c.item_id = w.item_id
+           where w.counted = 'OPEN_HOLDS'
+              or w.item_id = any (array(select product_id from on_sale where max_units_per_customer > 0))
+              or w.item_id = any (array(select seat_map_id from seat_maps
+                                        where seat_map_id = any($4) and max_units_per_customer > 0))"#,
         &booking_ids,
         &attempts,
         &asked.products,
         &maps,
         &labels as _,
-        &asked.customers.of_products.0 as _,
-        &asked.customers.of_products.1,
-        &asked.customers.of_maps.0 as _,
-        &asked.customers.of_maps.1,
-        &asked.customers.of_holds as _,
-        counts::named(Counted::OpenHolds).1
+        &asked.counts.customers as _,
+        &asked.counts.kinds as _,
+        &asked.counts.items
     )
     .fetch_all(conn)
     .await?;

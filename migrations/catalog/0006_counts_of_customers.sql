@@ -1,13 +1,6 @@
--- Why: one customer may have so many units of a product, so many seats of a map, and so many open holds. What they have is
--- counted where it is taken, in the same statement, so that the limit holds whoever else takes something at the same moment.
-
--- Nobody reads or writes products, seat maps or holds while it runs, which is a moment; and it gives up rather than make others wait
--- behind it.
+-- Why: what customers have, where that is limited (0004, 0005), is counted where it is taken, in the same statement, so that the limit
+-- holds whoever else takes something at the same moment.
 set local lock_timeout = '500ms';
-
--- 0: no limit. (A rule on a table that programs of the last release write would be new to them: so the domain alone has it.)
-alter table products add column max_units_per_customer bigint not null default 0;
-alter table seat_maps add column max_units_per_customer bigint not null default 0;
 
 -- What a hold counted, so that just that is given back, whatever the limits are by then: on whose account (null: nothing of it
 -- counts), and whether as an open hold. Its lines say of themselves whether they count: "counts": true.
