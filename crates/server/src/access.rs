@@ -89,7 +89,8 @@ impl Access {
         Self { authority: None, services: Arc::default() }
     }
 
-    /// Adds to `health` what callers cannot be known without: a process that asks who calls is not ready while it has no keys.
+    /// Adds to `health` what callers cannot be known without: a process that asks who calls is not ready before it had keys. Whoever
+    /// had some and lost them stays: services, which have certificates, and the payment provider need none.
     #[must_use]
     pub fn required_in(&self, health: Health) -> Health {
         if self.authority.is_some() { health.require(PART) } else { health }
@@ -99,15 +100,19 @@ impl Access {
     pub async fn follow(self, health: Health, stop: CancellationToken) {
         let Some(authority) = self.authority else { return stop.cancelled().await };
         let tell = |keys: Result<(), String>| {
+            let were_there = keys.is_ok();
             health.set(PART, keys.map_or_else(PartState::Down, |()| PartState::Up));
+            if were_there {
+                health.waive(PART);
+            }
         };
         authority.follow(tell, stop).await;
     }
 
     /// Finds out who calls, and notes it in the request, or refuses the call.
     ///
-    /// What has to be looked at closely is charged to its address first, and given back if it was good: whoever sends what is refused
-    /// all the time is soon refused by their rate, before a signature is checked.
+    /// What is refused is charged to its address, and nothing else is: so whoever shares it with somebody who sends bad tokens all the
+    /// time, behind a gateway for one, is let in with a good one, and told of one that has expired.
     pub(crate) async fn admit<B>(
         &self,
         request: &mut Request<B>,
@@ -130,13 +135,16 @@ impl Access {
         let known = if let Some(known) = shown.known_before(authority) {
             known
         } else {
-            let charge = admission.charge(Key::of_address(request))?;
             // Apart: where nobody is asked, calls are not to have room for it.
-            let known = Box::pin(identify(authority, shown)).await;
-            if matches!(known, Ok(_) | Err(Refused::NoKeys)) {
-                charge.give_back();
+            match Box::pin(identify(authority, shown)).await {
+                Ok(known) => known,
+                Err(refused) => {
+                    if !matches!(refused, Refused::NoKeys | Refused::BadCredentials(Refusal::Expired)) {
+                        admission.charge(Key::of_address(request))?;
+                    }
+                    return Err(refuse(refused, request));
+                }
             }
-            known.map_err(|refused| refuse(refused, request))?
         };
         // What is not in the table is for nobody.
         let role = known.role.filter(|role| access.is_some_and(|access| access.allows(*role)));

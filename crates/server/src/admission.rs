@@ -54,19 +54,6 @@ pub(crate) struct Admitted {
     kind: Kind,
 }
 
-/// A call that a caller was charged with.
-#[derive(Debug)]
-pub(crate) struct Charge<'a>(Option<(&'a Rates, Key)>);
-
-impl Charge<'_> {
-    /// It was a good one.
-    pub(crate) fn give_back(self) {
-        if let Some((rates, caller)) = self.0 {
-            rates.give_back(&caller);
-        }
-    }
-}
-
 impl Admitted {
     /// For what takes no place: it was not even received.
     pub(crate) fn without_leave() -> Self {
@@ -100,10 +87,8 @@ impl Admission {
     }
 
     /// Takes a call off what this caller may do, whatever the call is; none: the process itself.
-    pub(crate) fn charge(&self, caller: Option<Key>) -> Result<Charge<'_>, Status> {
-        let Some((rates, caller)) = self.rates.as_deref().zip(caller) else { return Ok(Charge(None)) };
-        rates.admit(&caller)?;
-        Ok(Charge(Some((rates, caller))))
+    pub(crate) fn charge(&self, caller: Option<Key>) -> Result<(), Status> {
+        self.rates.as_deref().zip(caller).map_or(Ok(()), |(rates, caller)| rates.admit(&caller))
     }
 
     /// Refuses a call of somebody who calls too often.

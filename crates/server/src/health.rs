@@ -92,6 +92,14 @@ impl Health {
         self
     }
 
+    /// Makes a part one that is only shown, from now on.
+    pub fn waive(&self, part: &'static str) {
+        self.parts.send_if_modified(|snapshot| {
+            let required = snapshot.parts.get_mut(part).map(|part| &mut part.required);
+            required.is_some_and(std::mem::take)
+        });
+    }
+
     /// Says how a part is. A change is logged; a part that was not added is informative from now on.
     pub fn set(&self, part: &'static str, state: PartState) {
         UP.record(u64::from(state == PartState::Up), &[KeyValue::new("part", part)]);
@@ -165,6 +173,18 @@ mod tests {
 
     fn down(reason: &str) -> PartState {
         PartState::Down(reason.to_owned())
+    }
+
+    #[test]
+    fn a_part_that_is_waived_is_shown_and_no_more_waited_for() {
+        let health = Health::new(&[]).require("keys");
+        assert!(!health.is_ready());
+        health.set("keys", PartState::Up);
+        health.waive("keys");
+        health.set("keys", PartState::Down("none are left".to_owned()));
+        assert!(health.is_ready());
+        health.waive("another");
+        assert!(health.is_ready());
     }
 
     #[test]

@@ -143,15 +143,6 @@ impl Rates {
         })
     }
 
-    /// Gives back the token that an admitted call took.
-    pub(crate) fn give_back(&self, caller: &Key) {
-        let caller = self.hash(caller);
-        let mut set = self.set(caller);
-        if let Some(bucket) = set.iter_mut().find(|bucket| bucket.caller == caller) {
-            bucket.full_ns = bucket.full_ns.saturating_sub(self.interval_ns);
-        }
-    }
-
     fn hash(&self, caller: &Key) -> u64 {
         self.hasher.hash_one(caller)
     }
@@ -227,17 +218,6 @@ mod tests {
             let in_a_second = (1..=100).filter(|i| rates.take(7, start + i * SECOND / 100).is_ok());
             assert_eq!(in_a_second.count(), 10);
         }
-    }
-
-    #[test]
-    fn a_token_that_was_given_back_can_be_taken_again() {
-        let (rates, home) = (rates(1, 2), Key::Address([10, 0, 0, 7].into()));
-        for _ in 0..100 {
-            assert!(rates.admit(&home).is_ok());
-            rates.give_back(&home);
-        }
-        assert!(rates.admit(&home).is_ok() && rates.admit(&home).is_ok());
-        assert!(rates.admit(&home).is_err());
     }
 
     #[test]
