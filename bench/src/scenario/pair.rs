@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Result;
+use stack::Options;
 
 use super::Bench;
+use super::peak::hold;
+use crate::calls::unit;
 use crate::figure::{Report, Target};
+use crate::goods::{OPEN, products};
 use crate::load::Tally;
 use crate::site::{Site, Taken};
 
@@ -17,6 +21,28 @@ pub(super) struct Side<'a> {
     pub(super) site: &'a Site,
     /// Holds as fast as it goes, for so long.
     pub(super) hold: &'a dyn Fn(Duration) -> Result<Tally>,
+}
+
+/// As [`compare`], on one product of each of two stacks that have these names and differ in these options.
+pub(super) fn compare_stacks(
+    bench: &Bench,
+    report: &mut Report,
+    figure: &str,
+    at_least: f64,
+    [first, second]: [(&str, Options); 2],
+) -> Result<()> {
+    let in_flight = bench.scale.in_flight;
+    let (one, other) = (bench.site(first.1)?, bench.site(second.1)?);
+    let (of_one, of_other) = (unit(products(&one, 1, OPEN)?[0]), unit(products(&other, 1, OPEN)?[0]));
+    let sides = [
+        Side { name: first.0, site: &one, hold: &|time| hold(&one, in_flight, time, || of_one.clone()) },
+        Side {
+            name: second.0,
+            site: &other,
+            hold: &|time| hold(&other, in_flight, time, || of_other.clone()),
+        },
+    ];
+    compare(bench, report, figure, at_least, &sides)
 }
 
 /// Compares the rates of holds: `sides[1]` is to have `at_least` of what `sides[0]` has.
