@@ -204,7 +204,6 @@ pub(crate) fn refused_hold(refused: &RefusedHold) -> Error {
         Reason::SeatNotFound => (Code::NotFound, "the seat does not exist", ".seat.label"),
         Reason::CurrencyMismatch => (Code::InvalidArgument, "all lines must have prices in one currency", ""),
         Reason::TotalTooLarge => (Code::InvalidArgument, "the total is more than can be paid", ""),
-        Reason::IdReused => (Code::AlreadyExists, "the booking id was used before with other content", ""),
         Reason::Overloaded => return Error::Overloaded,
         reason => {
             tracing::error!(?reason, "the catalog refused for a reason that is not one of holds");

@@ -137,8 +137,9 @@ impl Maker {
                     held.push(new);
                     None
                 }
-                // The first attempt's hold came to its end, so its booking is there: at least as a tombstone.
-                Ok(Placement::Settled) => Some(Ok(self.repeated(new, None, true))),
+                // The first attempt's hold came to its end, so its booking is there: at least as a tombstone. Or it is something
+                // else, which may be a stranger's under this customer's draft: the booking's row tells.
+                Ok(Placement::Settled | Placement::Reused) => Some(Ok(self.repeated(new, None, true))),
                 Ok(Placement::Refused(refused)) => Some(Ok(Made::Refused(Box::new(refused)))),
                 Err(failure) => Some(Err(failure)),
             })
@@ -183,7 +184,11 @@ impl Maker {
         let outcome = async move {
             let found = match found {
                 Some(found) => found,
-                None => existing.get(new.id, &new.actor.seeing_all()).await?,
+                None => existing.get(new.id, &new.actor.seeing_all()).await.map_err(|error| match error {
+                    // Nobody has recorded what was placed under it.
+                    Error::NotFound(id) => Error::BookingIdReused(id),
+                    other => other,
+                })?,
             };
             existing.created_before(found, &new, hold).await
         };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use batch::{BatchLimits, Batcher};
 use failpoint::{Step, reach};
 use postgres::UnitOfWork;
-use proto::catalog::{ErrorReason, hold_service_client::HoldServiceClient};
+use proto::catalog::hold_service_client::HoldServiceClient;
 use server::{Channel, Jobs, caller_waits_until};
 use sqlx::{PgConnection, PgPool};
 use tokio_util::sync::CancellationToken;
@@ -120,8 +120,8 @@ impl Existing {
                         }
                         // A verdict ended this attempt; the booking has moved on to the next one, or will.
                         Placement::Settled => continue,
-                        // A stranger who named this booking's id has placed something else under this attempt: on to the next.
-                        Placement::Refused(refused) if refused.reason() == ErrorReason::IdReused => {
+                        // A stranger did. On to the next attempt.
+                        Placement::Reused => {
                             self.command(id, Command::Abandon(seen.booking.attempt), actor).await?;
                             continue;
                         }

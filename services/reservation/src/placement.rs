@@ -1,8 +1,9 @@
 //! Placing holds with the catalog: many in one call, each with its own outcome.
 
 use proto::catalog::{
-    HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldOutcome, PlaceHoldsRequest, PlacedHold, ProductItem,
-    RefusedHold, SeatItem, hold_line, hold_service_client::HoldServiceClient, place_hold_outcome::Outcome,
+    ErrorReason, HoldKey, HoldLine, HoldState, PlaceHold, PlaceHoldOutcome, PlaceHoldsRequest, PlacedHold,
+    ProductItem, RefusedHold, SeatItem, hold_line, hold_service_client::HoldServiceClient,
+    place_hold_outcome::Outcome,
 };
 use server::Channel;
 use tonic::{Code, Status};
@@ -64,6 +65,8 @@ pub(crate) enum Placement {
     Active(Placed),
     /// The hold of this attempt was placed before and is settled already.
     Settled,
+    /// Something else was placed under this attempt, by whoever named the booking's id. Nothing was taken.
+    Reused,
     /// Nothing was taken.
     Refused(RefusedHold),
 }
@@ -94,6 +97,7 @@ async fn place_call(
     }
     let placement = |(wanted, outcome): (&Wanted, PlaceHoldOutcome)| match outcome.outcome {
         Some(Outcome::Placed(placed)) => decode(wanted, &placed),
+        Some(Outcome::Refused(refused)) if refused.reason() == ErrorReason::IdReused => Ok(Placement::Reused),
         Some(Outcome::Refused(refused)) => Ok(Placement::Refused(refused)),
         Some(Outcome::Damaged(_)) => {
             let (booking_id, attempt) = (wanted.booking_id, wanted.attempt.get());

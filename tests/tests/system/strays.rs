@@ -82,6 +82,11 @@ async fn a_creation_that_died_between_its_commits_is_completed_by_its_repeat() -
         hold: true,
         hold_ttl: None,
     };
+    // Who asks for something else under its id gets nothing, and leaves it.
+    let other = CreateBookingRequest { lines: vec![units(&meal, 3)], ..request.clone() };
+    let said = assert_refused(world.create(other).await, Code::AlreadyExists, "ID_REUSED");
+    assert_eq!(said["booking_id"], id);
+    assert_refused(world.get(&id).await, Code::NotFound, "BOOKING_NOT_FOUND");
     assert_eq!(world.create(request).await?.state(), BookingState::Held);
     assert_eq!(world.stock(&meal).await, Stock::new(10, 4, 0));
     world.assert_books_balance(&meal).await;
