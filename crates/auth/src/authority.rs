@@ -105,7 +105,7 @@ impl Authority {
             return judged;
         }
         // Apart: a call that waits for nothing is not to have room for it.
-        Box::pin(self.0.keys.look_again()).await;
+        Box::pin(self.0.keys.look_again()).await?;
         let now = self.0.keys.trusted();
         // The same keys would say the same.
         if Arc::ptr_eq(&trusted, &now) { judged } else { self.judge(&now, token, &parts) }

@@ -8,18 +8,21 @@ use std::{
 };
 
 use tokio::{
-    sync::{Mutex, Notify, watch},
+    sync::{Mutex, Notify, Semaphore, watch},
     time::{Instant, sleep_until},
 };
 
 use crate::{
-    AuthConfig,
+    AuthConfig, Refusal,
     authority::Trusted,
     config,
     jwk::Keys,
     metrics::{self, Outcome},
     source::{Source, Stamp},
 };
+
+/// The most callers who wait for a look at a time: each keeps its call's headers.
+const WAITING: usize = 512;
 
 /// Keys that are followed.
 pub(crate) struct Followed {
@@ -33,6 +36,8 @@ pub(crate) struct Followed {
     trusted: RwLock<Arc<Trusted>>,
     /// Somebody was shown a token of a key that is not known.
     wanted: Notify,
+    /// The places of those who wait for what it brings.
+    waiting: Semaphore,
     looked: watch::Sender<Looked>,
     /// Of whoever follows them: there is one.
     last: Mutex<Last>,
@@ -81,6 +86,7 @@ impl Followed {
             source,
             trusted: RwLock::new(Arc::new(Trusted::new(keys))),
             wanted: Notify::new(),
+            waiting: Semaphore::new(WAITING),
             looked: watch::Sender::new(looked),
             last: Mutex::new(Last { text, failed: false, seen_at: Instant::now(), lack }),
         })
@@ -96,15 +102,20 @@ impl Followed {
     }
 
     /// Has the keys looked at, and waits until that is done; unless that was done just now.
-    pub(crate) async fn look_again(&self) {
+    ///
+    /// # Errors
+    /// As many wait already as may. They are looked at all the same.
+    pub(crate) async fn look_again(&self) -> Result<(), Refusal> {
         let mut looked = self.looked.subscribe();
         let before = *looked.borrow_and_update();
         if !self.is_due(&before) {
-            return;
+            return Ok(());
         }
         self.wanted.notify_one();
+        let _place = self.waiting.try_acquire().map_err(|_| Refusal::Crowded)?;
         // The sender is here.
         let _ = looked.wait_for(|now| now.count > before.count).await;
+        Ok(())
     }
 
     /// Whether there may be others than at that look: a file tells by itself, elsewhere some time has to pass.

@@ -44,6 +44,9 @@ pub enum Refusal {
     /// There are no keys to check it with: they could not be fetched yet, not for too long, or the issuer has none.
     #[error("there are no keys of the issuer")]
     NoKeys,
+    /// Other keys may be good for it, and as many wait for these as may.
+    #[error("too many wait for the keys of the issuer")]
+    Crowded,
 }
 
 impl Refusal {
@@ -64,6 +67,7 @@ impl Refusal {
             Self::MissingClaim => "missing_claim",
             Self::Subject => "subject",
             Self::NoKeys => "no_keys",
+            Self::Crowded => "crowded",
         }
     }
 }

@@ -139,7 +139,7 @@ impl Access {
             match Box::pin(identify(authority, shown)).await {
                 Ok(known) => known,
                 Err(refused) => {
-                    if !matches!(refused, Refused::NoKeys | Refused::BadCredentials(Refusal::Expired)) {
+                    if refused.is_their_doing() {
                         admission.charge(Key::of_address(request))?;
                     }
                     return Err(refuse(refused, request));
@@ -203,6 +203,7 @@ async fn identify(authority: &Authority, shown: Shown) -> Result<Known, Refused>
     let token = bearer(&header).ok_or(Refused::BadCredentials(Refusal::Malformed))?;
     authority.authenticate(token).await.map_err(|refusal| match refusal {
         Refusal::NoKeys => Refused::NoKeys,
+        Refusal::Crowded => Refused::Crowded,
         refusal => Refused::BadCredentials(refusal),
     })
 }

@@ -23,6 +23,8 @@ pub(crate) enum Refused {
     BadCredentials(Refusal),
     /// There are no keys to check a token with.
     NoKeys,
+    /// Keys are being looked for, and too many wait for them.
+    Crowded,
     /// A caller of this role may not call this.
     Role(Option<Role>),
 }
@@ -90,6 +92,11 @@ pub fn count_refusal(reason: &'static str, cause: &'static str, method: &str, ad
 }
 
 impl Refused {
+    /// Whether whoever sent it is to blame: not for keys that are not here, nor for a token that was good.
+    pub(crate) const fn is_their_doing(self) -> bool {
+        !matches!(self, Self::NoKeys | Self::Crowded | Self::BadCredentials(Refusal::Expired))
+    }
+
     /// Counts it, and answers what the caller hears.
     pub(crate) fn status(self, method: &str, address: Option<Address>) -> Status {
         let count = |reason, cause| count_refusal(reason, cause, method, address);
@@ -107,6 +114,10 @@ impl Refused {
             Self::NoKeys => {
                 count("KEYS_UNAVAILABLE", Refusal::NoKeys.as_str());
                 api::unavailable()
+            }
+            Self::Crowded => {
+                count("KEYS_UNAVAILABLE", Refusal::Crowded.as_str());
+                api::overloaded()
             }
             Self::Role(role) => {
                 let role = role.map_or("none", Role::as_str);
@@ -129,6 +140,7 @@ mod tests {
             (Refused::NoCredentials, Code::Unauthenticated, "NO_CREDENTIALS"),
             (Refused::BadCredentials(Refusal::Expired), Code::Unauthenticated, "BAD_CREDENTIALS"),
             (Refused::NoKeys, Code::Unavailable, "UNAVAILABLE"),
+            (Refused::Crowded, Code::ResourceExhausted, "OVERLOADED"),
             (Refused::Role(Some(Role::Customer)), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         ] {
             let status = refused.status("a.B/C", None);

@@ -3,7 +3,10 @@
 use std::{fs, time::Duration};
 
 use auth::{Algorithm, Authority, Refusal};
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     authority::{Following, authority, eventually},
@@ -95,6 +98,33 @@ async fn callers_who_go_before_the_keys_come_have_them_fetched_no_more_often() {
     issuer.change(&set(&[&one, &two]));
     issuer.silent(false);
     assert!(authority.authenticate(&two.token()).await.is_ok());
+}
+
+#[tokio::test]
+async fn of_very_many_who_wait_for_keys_some_are_refused_at_once_and_the_others_served() {
+    let one = signer("one");
+    let issuer = Issuer::serve(&set(&[&one])).await;
+    issuer.silent(true);
+    let authority = Following::of(&issuer.url, &["--auth-jwks-pace-ms", "100"]);
+    let mut calls = JoinSet::new();
+    // There is room for 512.
+    for _ in 0..600 {
+        let (authority, token) = (Authority::clone(&authority), one.token());
+        calls.spawn(async move { authority.authenticate(&token).await });
+    }
+    for _ in 512..600 {
+        assert_eq!(calls.join_next().await.unwrap().unwrap(), Err(Refusal::Crowded));
+    }
+    issuer.silent(false);
+    while let Some(served) = calls.join_next().await {
+        assert!(served.unwrap().is_ok());
+    }
+    // There is room again: somebody waits for the next look.
+    let unknown = signer("two").token();
+    while issuer.asked() == 1 {
+        assert_eq!(authority.authenticate(&unknown).await, Err(Refusal::UnknownKey));
+        sleep(Duration::from_millis(20)).await;
+    }
 }
 
 #[tokio::test]
