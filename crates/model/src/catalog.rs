@@ -65,7 +65,8 @@ impl Protocol {
             lines,
             currency: String::new(),
             hold_ttl_ms: self.bounds.times.hold.into(),
-            account: None,
+            customer_id: None,
+            counts_open: false,
         }
     }
 

@@ -78,16 +78,7 @@ impl UnitOfWork for Place<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let asked = asked(self.requests.iter(), self.settings);
-        if self.locks {
-            store::place::lock_products(conn, &asked).await?;
-            store::place::lock_seats(conn, &asked).await?;
-            store::place::lock_counts(conn, &asked).await?;
-        }
-        let found = Shelf {
-            open_holds_limit: self.settings.open_holds_limit,
-            ..store::place::look(conn, &asked).await?
-        };
+        let found = look(conn, self.settings, self.requests.iter(), self.locks).await?;
         let place::Decision { outcomes, writes } = place::decide(found, self.requests);
         reach(Step::PlaceDecided).await?;
         if !writes.holds.is_empty() {
@@ -117,14 +108,8 @@ impl UnitOfWork for Restore<'_> {
     type Error = Error;
 
     async fn run(&self, conn: &mut PgConnection) -> Result<Self::Output, Error> {
-        let asked = asked(self.requests.iter().map(|request| &request.place), self.settings);
-        store::place::lock_products(conn, &asked).await?;
-        store::place::lock_seats(conn, &asked).await?;
-        store::place::lock_counts(conn, &asked).await?;
-        let found = Shelf {
-            open_holds_limit: self.settings.open_holds_limit,
-            ..store::place::look(conn, &asked).await?
-        };
+        let requests = self.requests.iter().map(|request| &request.place);
+        let found = look(conn, self.settings, requests, true).await?;
         let (outcomes, writes) = restore::decide(found, self.requests);
         if !writes.holds.is_empty() {
             store::place::take(conn, &writes, self.settings.grace_ms).await?;
@@ -134,29 +119,58 @@ impl UnitOfWork for Restore<'_> {
     }
 }
 
+/// What a batch asks about, as it stands in one instant; with `locks` it stays so. Where something of it is limited it looks twice:
+/// only then is it known whose counts matter. One that matters and was not looked at (a limit was set in between) is guarded where it
+/// is taken, like the rest.
+async fn look<'a>(
+    conn: &mut PgConnection,
+    settings: Settings,
+    requests: impl Iterator<Item = &'a PlaceRequest> + Clone,
+    locks: bool,
+) -> Result<Shelf, Error> {
+    let mut asked = asked(requests.clone());
+    if locks {
+        store::place::lock_products(conn, &asked).await?;
+        store::place::lock_seats(conn, &asked).await?;
+    }
+    let mut found = store::place::look(conn, &asked).await?;
+    asked.counts = counts_of(requests, settings, &found);
+    if !asked.counts.is_empty() {
+        if locks {
+            store::place::lock_counts(conn, &asked).await?;
+        }
+        found = store::place::look(conn, &asked).await?;
+    }
+    Ok(Shelf { open_holds_limit: settings.open_holds_limit, ..found })
+}
+
 /// What a batch asks about: no product and no seat twice.
-fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone, settings: Settings) -> Asked<'a> {
+fn asked<'a>(requests: impl Iterator<Item = &'a PlaceRequest> + Clone) -> Asked<'a> {
     let keys = requests.clone().map(|request| request.key).collect();
     let (mut products, mut seats) = (BTreeSet::new(), BTreeSet::new());
-    for item in requests.clone().flat_map(|request| &request.items) {
+    for item in requests.flat_map(|request| &request.items) {
         match item {
             Item::Product { product_id, .. } => drop(products.insert(product_id.as_uuid())),
             Item::Seat(seat) => drop(seats.insert(seat)),
         }
     }
-    let counts = counts_of(requests, settings);
-    Asked { keys, products: products.into_iter().collect(), seats: seats.into_iter().collect(), counts }
+    let (products, seats) = (products.into_iter().collect(), seats.into_iter().collect());
+    Asked { keys, products, seats, ..Asked::default() }
 }
 
-/// Who of a batch asks for what.
-fn counts_of<'a>(requests: impl Iterator<Item = &'a PlaceRequest>, settings: Settings) -> Counts<'a> {
+/// Who of a batch asks for what of which one may have only so many.
+fn counts_of<'a>(
+    requests: impl Iterator<Item = &'a PlaceRequest>,
+    settings: Settings,
+    found: &Shelf,
+) -> Counts<'a> {
     let mut counts = Counts::default();
     for request in requests {
         let Some(customer_id) = request.customer_id.as_ref().map(CustomerId::as_str) else { continue };
         if settings.open_holds_limit.most().is_some() {
             counts.push(customer_id, Counted::OpenHolds);
         }
-        for item in &request.items {
+        for item in request.items.iter().filter(|item| found.limits(item)) {
             let counted = match item {
                 Item::Product { product_id, .. } => Counted::Product(*product_id),
                 Item::Seat(seat) => Counted::SeatMap(seat.seat_map_id),

@@ -113,6 +113,33 @@ async fn a_stranger_who_names_a_draft_changes_nothing_of_it_and_its_customer_can
     Ok(())
 }
 
+/// A hold is found again by its customer only, also of goods without a limit: nobody sets the time of another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stranger_placed_under_a_draft_is_not_given_to_its_customer() -> Outcome {
+    let (world, office) = (World::of(asking()), token("office-6", "operator"));
+    let (ada, bob) = (token("ada-6", "customer"), token("bob-6", "customer"));
+    let meal = product(&world, &office).await?;
+    let lines = vec![units(&meal, 2)];
+    let draft = create(&world, &ada, &fresh_id(), &lines, false).await?;
+    let booking_id = draft.booking_id.clone();
+    let short = CreateBookingRequest {
+        booking_id: booking_id.clone(),
+        lines,
+        hold: true,
+        hold_ttl: Some(prost_types::Duration { seconds: 60, nanos: 0 }),
+        ..CreateBookingRequest::default()
+    };
+    let answer = world.bookings.clone().create_booking(bearing(&bob, short)).await;
+    assert_taken(answer.map(|answer| answer.into_inner().booking.expect("it is there")));
+    assert_eq!(held_of(&world, &office, &meal).await?, 2, "under the draft's key");
+    let request = HoldBookingRequest { booking_id, hold_ttl: None };
+    let held = world.bookings.clone().hold_booking(bearing(&ada, request)).await?.into_inner().booking;
+    let held = held.expect("it is there");
+    let (until, since) = (held.expire_time.expect("it is held"), held.update_time.expect("always"));
+    assert_eq!((until.seconds - since.seconds, until.nanos), (300, since.nanos));
+    Ok(())
+}
+
 /// Without an expirer, so that nobody else ends it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stranger_who_names_a_draft_that_is_overdue_does_not_end_it() -> Outcome {

@@ -94,15 +94,6 @@ pub struct CountKey {
     pub counted: Counted,
 }
 
-/// On whose account a hold counts. Its lines say of themselves whether they do.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Account {
-    /// Whose.
-    pub customer_id: CustomerId,
-    /// Whether it counts as an open hold.
-    pub counts_open: bool,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use time::OffsetDateTime;
 
 use super::{
-    customer::{Account, CountKey, Counted, CustomerId},
+    customer::{CountKey, Counted, CustomerId},
     ids::{BookingId, ProductId, SeatMapId},
 };
 
@@ -96,7 +96,7 @@ pub struct Line {
     pub item: Item,
     /// The price of one unit as at the hold, in minor units of the hold's currency.
     pub price_minor: i64,
-    /// Whether it counts on the hold's account.
+    /// Whether it counts for the hold's customer.
     pub counts: bool,
 }
 
@@ -154,31 +154,28 @@ pub struct Hold {
     pub currency: String,
     /// How long it was to last, in ms.
     pub hold_ttl_ms: i64,
-    /// On whose account it counts; none: nothing of it does.
-    pub account: Option<Account>,
+    /// Whose it is; none where its caller named nobody: nothing of it counts.
+    pub customer_id: Option<CustomerId>,
+    /// Whether it counts as one of its customer's open holds. Its lines say of themselves whether they count.
+    pub counts_open: bool,
 }
 
 impl Hold {
-    /// Whether a request of this customer for these items is a repeat of the one that placed this hold. What counts on another's
-    /// account is not theirs; callers that name no customer are believed.
+    /// Whether a request of this customer for these items is a repeat of the one that placed this hold: another's hold is never found.
+    /// Callers that name no customer are believed, as programs of an older release name none.
     #[must_use]
     pub fn was_asked_as(&self, items: &[Item], customer_id: Option<&CustomerId>) -> bool {
-        let account = self.account.as_ref().map(|account| &account.customer_id);
         self.lines.iter().map(|line| &line.item).eq(items)
-            && account.zip(customer_id).is_none_or(|(own, asked)| own == asked)
+            && self.customer_id.as_ref().zip(customer_id).is_none_or(|(own, asked)| own == asked)
     }
 
     /// What it counts while it is in this state, one part after the other: several may be of one thing.
     pub fn counts_as(&self, state: HoldState) -> impl Iterator<Item = (CountKey, i64)> {
-        let open = move |account: &Account| {
-            (account.counts_open && state == HoldState::Active).then_some((Counted::OpenHolds, 1))
-        };
+        let open = (self.counts_open && state == HoldState::Active).then_some((Counted::OpenHolds, 1));
         let lines: &[Line] = if state == HoldState::Released { &[] } else { &self.lines };
-        self.account.iter().flat_map(move |account| {
-            let all = open(account).into_iter().chain(lines.iter().filter_map(Line::counted));
-            all.map(|(counted, number)| {
-                (CountKey { customer_id: account.customer_id.clone(), counted }, number)
-            })
+        self.customer_id.iter().flat_map(move |customer_id| {
+            let all = open.into_iter().chain(lines.iter().filter_map(Line::counted));
+            all.map(|(counted, number)| (CountKey { customer_id: customer_id.clone(), counted }, number))
         })
     }
 }

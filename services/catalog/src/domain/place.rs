@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
-    customer::{Account, CountKey, Counted, CustomerId, CustomerLimit},
+    customer::{CountKey, Counted, CustomerId, CustomerLimit},
     hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
     ids::{ProductId, SeatMapId},
 };
@@ -145,7 +145,7 @@ pub enum Refusal {
     },
 }
 
-/// What a batch takes on one account.
+/// What a batch takes of what one customer may have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taking {
     /// How many.
@@ -212,7 +212,6 @@ impl Shelf {
         let mut hold_ttl_ms = request.asked_ttl_ms.unwrap_or(i64::MAX);
         let mut total: i128 = 0;
         let counts_open = request.customer_id.is_some() && self.open_holds_limit.most().is_some();
-        let mut has_account = counts_open;
         for (i, item) in request.items.iter().enumerate() {
             let (terms, quantity) = self.find(item).map_err(|reason| refused(reason, Some(i)))?;
             let first = *currency.get_or_insert(&terms.currency);
@@ -223,21 +222,26 @@ impl Shelf {
             hold_ttl_ms = hold_ttl_ms.min(terms.hold_ttl_ms);
             total += i128::from(terms.price_minor) * i128::from(quantity);
             let counts = request.customer_id.is_some() && terms.customer_limit.most().is_some();
-            has_account |= counts;
             lines.push(Line { item: item.clone(), price_minor: terms.price_minor, counts });
         }
         if total > MAX_TOTAL_MINOR {
             return Err(refused(Refusal::TotalTooLarge, None));
         }
-        let customer_id = request.customer_id.as_ref().filter(|_| has_account);
         Ok(Hold {
             key: request.key,
             state: HoldState::Active,
             lines,
             currency: currency.unwrap_or_default().to_owned(),
             hold_ttl_ms,
-            account: customer_id.map(|id| Account { customer_id: id.clone(), counts_open }),
+            customer_id: request.customer_id.clone(),
+            counts_open,
         })
+    }
+
+    /// Whether one customer may have only so many of what this is one of.
+    #[must_use]
+    pub fn limits(&self, item: &Item) -> bool {
+        self.find(item).is_ok_and(|(terms, _)| terms.customer_limit.most().is_some())
     }
 
     fn find(&self, item: &Item) -> Result<(&Terms, i64), Refusal> {
@@ -310,10 +314,10 @@ impl Shelf {
     /// What `hold` counts for, if its customer may have all of it.
     fn count(&self, hold: &Hold) -> Result<BTreeMap<CountKey, Taking>, Outcome> {
         let mut takings: BTreeMap<CountKey, Taking> = BTreeMap::new();
-        let Some(account) = &hold.account else { return Ok(takings) };
-        let key = |counted| CountKey { customer_id: account.customer_id.clone(), counted };
+        let Some(customer_id) = &hold.customer_id else { return Ok(takings) };
+        let key = |counted| CountKey { customer_id: customer_id.clone(), counted };
         let has = |key: &CountKey| self.counts.get(key).copied().unwrap_or(0);
-        if let Some(limit) = self.open_holds_limit.most().filter(|_| account.counts_open) {
+        if let Some(limit) = self.open_holds_limit.most().filter(|_| hold.counts_open) {
             let key = key(Counted::OpenHolds);
             let has = has(&key);
             if has >= limit {

@@ -138,7 +138,8 @@ mod tests {
             lines: vec![line(units(1, 4), 5), line(place_in(1, "A"), 8)],
             currency: "EUR".to_owned(),
             hold_ttl_ms: 5_000,
-            account: None,
+            customer_id: None,
+            counts_open: false,
         };
         assert_eq!(outcomes, [Outcome::Restored(hold.clone())]);
         assert_eq!(writes.holds, [hold]);
@@ -152,7 +153,15 @@ mod tests {
         let lines = vec![Line { item: units(1, 4), price_minor: 6, counts: false }];
         let state = HoldState::Committed;
         let currency = "EUR".to_owned();
-        let hold = Hold { key: key(1, 2), state, lines, currency, hold_ttl_ms: 60_000, account: None };
+        let hold = Hold {
+            key: key(1, 2),
+            state,
+            lines,
+            currency,
+            hold_ttl_ms: 60_000,
+            customer_id: None,
+            counts_open: false,
+        };
         let mut shelf = shelf();
         shelf.holds.insert(hold.key, hold.clone());
         assert_eq!(decide(shelf, &[request]), (vec![Outcome::Present(hold)], Writes::default()));

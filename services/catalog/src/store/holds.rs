@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     domain::{
-        customer::{Account, CustomerId},
+        customer::CustomerId,
         hold::{Hold, HoldKey, HoldState, Item, Line, OverdueHold, SeatKey},
     },
     error::Error,
@@ -109,7 +109,8 @@ impl TryFrom<Row> for Hold {
             lines: lines.ok_or_else(|| wrong("a line is neither units of a product nor a seat"))?,
             currency: row.currency,
             hold_ttl_ms: row.hold_ttl_ms,
-            account: customer_id.map(|customer_id| Account { customer_id, counts_open: row.counts_open }),
+            customer_id,
+            counts_open: row.counts_open,
         })
     }
 }

@@ -30,7 +30,7 @@ pub struct Asked<'a> {
     pub products: Vec<Uuid>,
     /// The seats, each once.
     pub seats: Vec<&'a SeatKey>,
-    /// Who asks for what, where it may be limited.
+    /// Who asks for what of which one customer may have only so many.
     pub counts: Counts<'a>,
 }
 
@@ -52,6 +52,12 @@ impl<'a> Counts<'a> {
             self.kinds.push(kind);
             self.items.push(item);
         }
+    }
+
+    /// Whether nobody asks for anything of the kind.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items.is_empty()
     }
 }
 
@@ -120,57 +126,62 @@ struct Row {
 }
 
 /// What of all that exists, as it stood in one instant: so who sees what a hold has taken sees the hold too. Neither a deleted
-/// product nor the seats of a deleted map do. A count is looked for by all of its key, one after the other: with a part of it in the
-/// statement the planner would rather walk through everybody's, as long as it takes the table for small.
+/// product nor the seats of a deleted map do. Counts are left out of the statement where none is asked about: that they could be
+/// there costs everybody, limited or not.
 pub async fn look(conn: &mut PgConnection, asked: &Asked<'_>) -> Result<Shelf, Error> {
     let (booking_ids, attempts) = holds::columns(asked.keys.iter());
     let (maps, labels) = seat_columns(asked.seats.iter().copied());
-    let rows = sqlx::query_as!(
-        Row,
-        r#"with on_sale as materialized (
-               select product_id, on_hand - held - sold as available, price_minor, currency, hold_ttl_ms,
-                      max_units_per_customer
-               from products
-               where product_id = any($3) and deleted_at is null
-           )
-           select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Stored>",
-                  null::uuid as product_id, null::bigint as available,
-                  null::uuid as seat_map_id, null::text as label,
-                  h.state as "state?", null::bigint as price_minor, h.currency as "currency?", h.hold_ttl_ms as "hold_ttl_ms?",
-                  null::bigint as customer_limit, h.customer_id, h.counts_open as "counts_open?", null::bigint as taken
-           from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
-           join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
-           union all
-           select null, null, null, product_id, available, null, null, null, price_minor, currency, hold_ttl_ms,
-                  max_units_per_customer, null, null, null
-           from on_sale
-           union all
-           select null, null, null, null, null, m.seat_map_id, s.label, s.state, s.price_minor, m.currency,
-                  m.hold_ttl_ms, m.max_units_per_customer, null, null, null
-           from unnest($4::uuid[], $5::text[]) as a (seat_map_id, label)
-           join seat_maps m on m.seat_map_id = a.seat_map_id and m.deleted_at is null
-           left join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label
-           union all
-           select null, null, null, case when c.counted = 'PRODUCT' then c.item_id end, null,
-                  case when c.counted = 'SEAT_MAP' then c.item_id end, null, null, null, null, null, null, c.customer_id, null,
-                  c.taken
-           from unnest($6::text[], $7::text[], $8::uuid[]) as w (customer_id, counted, item_id)
-           join customer_counts c on c.customer_id = w.customer_id and c.counted = w.counted and c.item_id = w.item_id
-           where w.counted = 'OPEN_HOLDS'
-              or w.item_id = any (array(select product_id from on_sale where max_units_per_customer > 0))
-              or w.item_id = any (array(select seat_map_id from seat_maps
-                                        where seat_map_id = any($4) and max_units_per_customer > 0))"#,
-        &booking_ids,
-        &attempts,
-        &asked.products,
-        &maps,
-        &labels as _,
-        &asked.counts.customers as _,
-        &asked.counts.kinds as _,
-        &asked.counts.items
-    )
-    .fetch_all(conn)
-    .await?;
+    macro_rules! rows {
+        ($counts:literal $(, $argument:expr)*) => {
+            sqlx::query_as!(
+                Row,
+                r#"select h.booking_id as "booking_id?", h.attempt as "attempt?", h.lines as "lines?: Json<Stored>",
+                          null::uuid as product_id, null::bigint as available,
+                          null::uuid as seat_map_id, null::text as label,
+                          h.state as "state?", null::bigint as price_minor, h.currency as "currency?",
+                          h.hold_ttl_ms as "hold_ttl_ms?", null::bigint as customer_limit, h.customer_id,
+                          h.counts_open as "counts_open?", null::bigint as taken
+                   from unnest($1::uuid[], $2::int[]) as k (booking_id, attempt)
+                   join holds h on h.booking_id = k.booking_id and h.attempt = k.attempt
+                   union all
+                   select null, null, null, product_id, on_hand - held - sold, null, null, null, price_minor, currency,
+                          hold_ttl_ms, max_units_per_customer, null, null, null
+                   from products
+                   where product_id = any($3) and deleted_at is null
+                   union all
+                   select null, null, null, null, null, m.seat_map_id, s.label, s.state, s.price_minor, m.currency,
+                          m.hold_ttl_ms, m.max_units_per_customer, null, null, null
+                   from unnest($4::uuid[], $5::text[]) as a (seat_map_id, label)
+                   join seat_maps m on m.seat_map_id = a.seat_map_id and m.deleted_at is null
+                   left join seats s on s.seat_map_id = a.seat_map_id and s.label = a.label"# + $counts,
+                &booking_ids,
+                &attempts,
+                &asked.products,
+                &maps,
+                &labels as _
+                $(, $argument)*
+            )
+            .fetch_all(conn)
+            .await?
+        };
+    }
+    let rows = if asked.counts.is_empty() {
+        rows!("")
+    } else {
+        rows!(
+            r#"
+                   union all
+                   select null, null, null, case when c.counted = 'PRODUCT' then c.item_id end, null,
+                          case when c.counted = 'SEAT_MAP' then c.item_id end, null, null, null, null, null, null,
+                          c.customer_id, null, c.taken
+                   from unnest($6::text[], $7::text[], $8::uuid[]) as w (customer_id, counted, item_id)
+                   join customer_counts c
+                     on c.customer_id = w.customer_id and c.counted = w.counted and c.item_id = w.item_id"#,
+            &asked.counts.customers as _,
+            &asked.counts.kinds as _,
+            &asked.counts.items
+        )
+    };
     let mut found = Shelf::default();
     for row in rows {
         row.put_on(&mut found)?;
@@ -257,71 +268,86 @@ fn seat_state(text: &str) -> Option<SeatOnSale> {
 /// may, and begins anew.
 pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Result<(), Error> {
     let columns = Columns::of(writes);
-    sqlx::query!(
-        r#"with products_locked as materialized (
-               select p.product_id, u.quantity
-               from unnest($1::uuid[], $2::bigint[]) as u (product_id, quantity)
-               join products p on p.product_id = u.product_id
-               order by p.product_id
-               for update of p
-           ), products_taken as (
-               update products p
-               set held = p.held + l.quantity from products_locked l
-               where p.product_id = l.product_id and p.deleted_at is null
-                 and p.held + p.sold + l.quantity <= p.on_hand returning p.product_id
-           ), seats_locked as materialized (
-               select s.seat_map_id, s.label, t.booking_id, t.attempt
-               from unnest($3::uuid[], $4::text[], $5::uuid[], $6::int[]) as t (seat_map_id, label, booking_id, attempt)
-               join seats s on s.seat_map_id = t.seat_map_id and s.label = t.label
-               order by s.seat_map_id, s.label
-               for update of s
-           ), seats_taken as (
-               update seats s
-               set state = 'HELD', booking_id = l.booking_id, attempt = l.attempt from seats_locked l
-               where s.seat_map_id = l.seat_map_id and s.label = l.label and s.state = 'FREE' returning s.label
-           ), counted as (
-               insert into customer_counts as c (customer_id, counted, item_id, taken, allowed)
-               select customer_id, counted, item_id, taken, allowed
-               from unnest($15::text[], $16::text[], $17::uuid[], $18::bigint[], $19::bigint[])
-                    as w (customer_id, counted, item_id, taken, allowed)
-               order by customer_id, counted, item_id
-               on conflict (customer_id, counted, item_id) do update
-               set taken = c.taken + excluded.taken, allowed = excluded.allowed
-               where c.taken + excluded.taken <= excluded.allowed returning c.item_id
-           ), placed as (
-               insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at, customer_id,
-                                  counts_open)
-               select booking_id, attempt, 'ACTIVE', lines, currency, hold_ttl_ms,
-                      now() + (hold_ttl_ms + $12) * interval '1 millisecond', customer_id, coalesce(counts_open, false)
-               from unnest($7::uuid[], $8::int[], $9::jsonb[], $10::text[], $11::bigint[], $13::text[], $14::bool[])
-                    as h (booking_id, attempt, lines, currency, hold_ttl_ms, customer_id, counts_open)
-               order by booking_id, attempt
-           )
-           select take_all((select count(*) from products_taken) + (select count(*) from seats_taken)
-                               + (select count(*) from counted),
-                           cardinality($1) + cardinality($3) + cardinality($15)) is null as "taken!""#,
-        &columns.products.0,
-        &columns.products.1,
-        &columns.seats.0,
-        &columns.seats.1 as _,
-        &columns.seat_holds.0,
-        &columns.seat_holds.1,
-        &columns.holds.0,
-        &columns.holds.1,
-        &columns.lines as _,
-        &columns.currencies as _,
-        &columns.ttls,
-        grace_ms,
-        &columns.accounts.0 as _,
-        &columns.accounts.1,
-        &columns.counts.0 as _,
-        &columns.counts.1 as _,
-        &columns.counts.2,
-        &columns.takings.0,
-        &columns.takings.1
-    )
-    .fetch_one(conn)
-    .await?;
+    macro_rules! take {
+        ($counted:literal, $taken:literal, $wanted:literal $(, $argument:expr)*) => {
+            sqlx::query!(
+                r#"with products_locked as materialized (
+                       select p.product_id, u.quantity
+                       from unnest($1::uuid[], $2::bigint[]) as u (product_id, quantity)
+                       join products p on p.product_id = u.product_id
+                       order by p.product_id
+                       for update of p
+                   ), products_taken as (
+                       update products p
+                       set held = p.held + l.quantity from products_locked l
+                       where p.product_id = l.product_id and p.deleted_at is null
+                         and p.held + p.sold + l.quantity <= p.on_hand returning p.product_id
+                   ), seats_locked as materialized (
+                       select s.seat_map_id, s.label, t.booking_id, t.attempt
+                       from unnest($3::uuid[], $4::text[], $5::uuid[], $6::int[])
+                            as t (seat_map_id, label, booking_id, attempt)
+                       join seats s on s.seat_map_id = t.seat_map_id and s.label = t.label
+                       order by s.seat_map_id, s.label
+                       for update of s
+                   ), seats_taken as (
+                       update seats s
+                       set state = 'HELD', booking_id = l.booking_id, attempt = l.attempt from seats_locked l
+                       where s.seat_map_id = l.seat_map_id and s.label = l.label and s.state = 'FREE' returning s.label
+                   )"# + $counted + r#", placed as (
+                       insert into holds (booking_id, attempt, state, lines, currency, hold_ttl_ms, review_at, customer_id,
+                                          counts_open)
+                       select booking_id, attempt, 'ACTIVE', lines, currency, hold_ttl_ms,
+                              now() + (hold_ttl_ms + $12) * interval '1 millisecond', customer_id, counts_open
+                       from unnest($7::uuid[], $8::int[], $9::jsonb[], $10::text[], $11::bigint[], $13::text[], $14::bool[])
+                            as h (booking_id, attempt, lines, currency, hold_ttl_ms, customer_id, counts_open)
+                       order by booking_id, attempt
+                   )
+                   select take_all((select count(*) from products_taken) + (select count(*) from seats_taken)"# + $taken + r#",
+                                   cardinality($1) + cardinality($3)"# + $wanted + r#") is null as "taken!""#,
+                &columns.products.0,
+                &columns.products.1,
+                &columns.seats.0,
+                &columns.seats.1 as _,
+                &columns.seat_holds.0,
+                &columns.seat_holds.1,
+                &columns.holds.0,
+                &columns.holds.1,
+                &columns.lines as _,
+                &columns.currencies as _,
+                &columns.ttls,
+                grace_ms,
+                &columns.customers as _,
+                &columns.open
+                $(, $argument)*
+            )
+            .fetch_one(conn)
+            .await
+            .map(drop)?
+        };
+    }
+    if writes.counts.is_empty() {
+        take!("", "", "");
+    } else {
+        take!(
+            r#", counted as (
+                       insert into customer_counts as c (customer_id, counted, item_id, taken, allowed)
+                       select customer_id, counted, item_id, taken, allowed
+                       from unnest($15::text[], $16::text[], $17::uuid[], $18::bigint[], $19::bigint[])
+                            as w (customer_id, counted, item_id, taken, allowed)
+                       order by customer_id, counted, item_id
+                       on conflict (customer_id, counted, item_id) do update
+                       set taken = c.taken + excluded.taken, allowed = excluded.allowed
+                       where c.taken + excluded.taken <= excluded.allowed returning c.item_id
+                   )"#,
+            " + (select count(*) from counted)",
+            " + cardinality($15)",
+            &columns.counts.0 as _,
+            &columns.counts.1 as _,
+            &columns.counts.2,
+            &columns.takings.0,
+            &columns.takings.1
+        );
+    }
     Ok(())
 }
 
@@ -334,7 +360,8 @@ struct Columns<'a> {
     lines: Vec<Json<Vec<LineRow>>>,
     currencies: Vec<&'a str>,
     ttls: Vec<i64>,
-    accounts: (Vec<Option<&'a str>>, Vec<bool>),
+    customers: Vec<Option<&'a str>>,
+    open: Vec<bool>,
     counts: (Vec<&'a str>, Vec<&'static str>, Vec<Uuid>),
     takings: (Vec<i64>, Vec<i64>),
 }
@@ -351,24 +378,12 @@ impl<'a> Columns<'a> {
             lines: holds.iter().map(lines).collect(),
             currencies: holds.iter().map(|hold| hold.currency.as_str()).collect(),
             ttls: holds.iter().map(|hold| hold.hold_ttl_ms).collect(),
-            accounts: account_columns(holds),
+            customers: holds.iter().map(|hold| hold.customer_id.as_ref().map(CustomerId::as_str)).collect(),
+            open: holds.iter().map(|hold| hold.counts_open).collect(),
             counts: counts::key_columns(counts.keys()),
             takings: counts.values().map(|taking| (taking.taken, taking.allowed)).unzip(),
         }
     }
-}
-
-/// On whose account the holds count. Where none does, the columns are empty: each hold gets nulls.
-fn account_columns(holds: &[Hold]) -> (Vec<Option<&str>>, Vec<bool>) {
-    if holds.iter().all(|hold| hold.account.is_none()) {
-        return (Vec::new(), Vec::new());
-    }
-    let accounts = holds.iter().map(|hold| hold.account.as_ref());
-    accounts
-        .map(|account| {
-            account.map_or((None, false), |account| (Some(account.customer_id.as_str()), account.counts_open))
-        })
-        .unzip()
 }
 
 /// The columns that name seats.

@@ -227,7 +227,7 @@ proptest! {
         }
         for decision in [decide(shelf, &unknown), decide(unlimited, &batch)] {
             prop_assert!(decision.writes.counts.is_empty());
-            prop_assert!(decision.writes.holds.iter().all(|hold| hold.account.is_none()));
+            prop_assert!(decision.writes.holds.iter().all(|hold| !hold.counts_open && hold.lines.iter().all(|line| !line.counts)));
         }
     }
 

@@ -91,8 +91,8 @@ fn lines_without_a_limit_do_not_count() {
     let decision = decide(shelf(), &[mixed, free]);
     let [mixed, free] = &decision.writes.holds[..] else { panic!("{decision:?}") };
     assert_eq!(mixed.lines.iter().map(|line| line.counts).collect::<Vec<_>>(), [false, true, true]);
-    assert_eq!(mixed.account.as_ref().map(|account| account.counts_open), Some(false));
-    assert_eq!(free.account, None);
+    assert_eq!((mixed.customer_id.as_ref(), mixed.counts_open), (Some(&customer("ann")), false));
+    assert_eq!((free.customer_id.as_ref(), free.lines[0].counts), (Some(&customer("bob")), false));
     let expected = [(Counted::Product(product_id(MEAL)), 3, 4), (Counted::SeatMap(seat_map_id(1)), 1, 2)];
     let expected = expected.map(|(of, taken, allowed)| (count("ann", of), Taking { taken, allowed }));
     assert_eq!(decision.writes.counts, expected.into());
@@ -140,7 +140,7 @@ fn without_a_customer_and_without_a_limit_nothing_counts() {
     for (shelf, request) in [(shelf(), nobody.clone()), (unlimited, of("ann", nobody))] {
         let decision = decide(shelf, &[request]);
         assert_eq!(placed(&decision.outcomes), [true]);
-        assert_eq!((decision.writes.counts.len(), &decision.writes.holds[0].account), (0, &None));
+        assert_eq!((decision.writes.counts.len(), decision.writes.holds[0].lines[0].counts), (0, false));
     }
 }
 
@@ -158,13 +158,16 @@ fn a_hold_counts_its_units_until_it_is_released_and_itself_while_it_is_active() 
     assert_eq!(counted(HoldState::Released), []);
 }
 
-/// Whoever names the key of another's hold, and the same goods, gets none that counts for the other.
+/// Whoever names the key of another's hold, and the same goods, does not get it: neither what it counts nor its time and prices are
+/// theirs.
 #[test]
-fn a_hold_that_counts_for_one_customer_is_not_found_by_another() {
-    let ask = |name| of(name, request(1, vec![units(MEAL, 1)]));
-    let unnamed = request(1, vec![units(MEAL, 1)]);
-    let decision = decide(shelf(), &[ask("ann"), ask("bob"), ask("ann"), unnamed]);
-    assert_eq!(placed(&decision.outcomes), [true, false, true, true]);
-    let reused = Outcome::Refused { reason: Refusal::IdReused(key(1, 1)), line: None };
-    assert_eq!(decision.outcomes[1], reused);
+fn the_hold_of_one_customer_is_not_found_by_another() {
+    for goods in [MEAL, 2] {
+        let ask = |name| of(name, request(1, vec![units(goods, 1)]));
+        let unnamed = request(1, vec![units(goods, 1)]);
+        let decision = decide(shelf(), &[ask("ann"), ask("bob"), ask("ann"), unnamed]);
+        assert_eq!(placed(&decision.outcomes), [true, false, true, true], "{goods}");
+        let reused = Outcome::Refused { reason: Refusal::IdReused(key(1, 1)), line: None };
+        assert_eq!(decision.outcomes[1], reused, "{goods}");
+    }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::super::{
     super::{
-        customer::{Account, CountKey, Counted, CustomerId, CustomerLimit},
+        customer::{CountKey, Counted, CustomerId, CustomerLimit},
         hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
         ids::{ProductId, SeatMapId},
     },
@@ -139,8 +139,15 @@ fn older_holds() -> impl Strategy<Value = Hold> {
     (some_key(), states, some_items(), some_customer()).prop_map(|(key, state, items, customer_id)| {
         let counts = customer_id.is_some();
         let lines = items.into_iter().map(|item| Line { item, price_minor: 7, counts }).collect();
-        let account = customer_id.map(|customer_id| Account { customer_id, counts_open: true });
-        Hold { key, state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000, account }
+        Hold {
+            key,
+            state,
+            lines,
+            currency: "EUR".to_owned(),
+            hold_ttl_ms: 60_000,
+            customer_id,
+            counts_open: counts,
+        }
     })
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::super::{
     super::{
-        customer::{Account, CountKey, Counted},
+        customer::{CountKey, Counted},
         hold::{Hold, HoldKey, HoldState, Item, Line},
         place::tests::shelves::{customer, key, place_in, product_id, seat, units},
     },
@@ -18,7 +18,15 @@ const VERDICTS: [Verdict; 3] = [Verdict::Commit, Verdict::Release, Verdict::Revi
 fn hold(state: HoldState) -> Hold {
     let line = |item: Item| Line { item, price_minor: 250, counts: false };
     let lines = vec![line(units(1, 1)), line(place_in(1, "A")), line(units(1, 2))];
-    Hold { key: key(1, 1), state, lines, currency: "EUR".to_owned(), hold_ttl_ms: 60_000, account: None }
+    Hold {
+        key: key(1, 1),
+        state,
+        lines,
+        currency: "EUR".to_owned(),
+        hold_ttl_ms: 60_000,
+        customer_id: None,
+        counts_open: false,
+    }
 }
 
 fn holds(holds: impl IntoIterator<Item = Hold>) -> HashMap<HoldKey, Hold> {
@@ -131,7 +139,7 @@ fn two_attempts_of_a_booking_are_settled_apart() {
 #[test]
 fn a_customer_gets_back_what_the_hold_counted_and_keeps_what_was_bought() {
     let mut counted = hold(HoldState::Active);
-    counted.account = Some(Account { customer_id: customer("ann"), counts_open: true });
+    (counted.customer_id, counted.counts_open) = (Some(customer("ann")), true);
     // The seat was taken before its map had a limit.
     for line in [0, 2] {
         counted.lines[line].counts = true;
