@@ -75,7 +75,7 @@ impl Followed {
             looked.stamp = source.stamp();
             let (read, found) = config::read(path)?;
             (text, keys) = (Some(read), Some(found));
-            metrics::seen();
+            metrics::seen(config.max_age());
         }
         let interval = config.interval(&source);
         let lack = "the issuer's keys were not fetched yet".to_owned();
@@ -155,7 +155,7 @@ impl Followed {
             self.fetch(last).await;
         } else if looked.stamp.is_some() {
             // The file is there, as it was.
-            last.see();
+            self.see(last);
         }
         if last.seen_at.elapsed() >= self.max_age && self.trusted().has_keys() {
             let age_s = self.max_age.as_secs();
@@ -190,7 +190,7 @@ impl Followed {
         let outcome = match taken {
             Ok(outcome) => {
                 "the issuer has no key that can check a signature".clone_into(&mut last.lack);
-                last.see();
+                self.see(last);
                 outcome
             }
             Err(error) => {
@@ -208,13 +208,11 @@ impl Followed {
         last.failed = outcome == Outcome::Failed;
         metrics::fetched(outcome);
     }
-}
 
-impl Last {
     /// The keys are the issuer's as of now.
-    fn see(&mut self) {
-        self.seen_at = Instant::now();
-        metrics::seen();
+    fn see(&self, last: &mut Last) {
+        last.seen_at = Instant::now();
+        metrics::seen(self.max_age);
     }
 }
 

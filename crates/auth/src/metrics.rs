@@ -1,6 +1,9 @@
 //! How the fetching of keys goes.
 
-use std::{sync::LazyLock, time::SystemTime};
+use std::{
+    sync::LazyLock,
+    time::{Duration, SystemTime},
+};
 
 use opentelemetry::{
     KeyValue,
@@ -44,9 +47,17 @@ static SEEN: LazyLock<Gauge<f64>> = LazyLock::new(|| {
         .build()
 });
 
+static EXPIRY: LazyLock<Gauge<f64>> = LazyLock::new(|| {
+    telemetry::meter()
+        .f64_gauge("holdfast_auth_keys_expiry_timestamp_seconds")
+        .with_description("Until when the keys that were seen last are believed; 0: none were seen")
+        .build()
+});
+
 /// Counts from 0.
 pub(crate) fn show() {
     SEEN.record(0.0, &[]);
+    EXPIRY.record(0.0, &[]);
     for outcome in Outcome::ALL {
         FETCHES.add(0, &[label(outcome)]);
     }
@@ -57,10 +68,11 @@ pub(crate) fn fetched(outcome: Outcome) {
     FETCHES.add(1, &[label(outcome)]);
 }
 
-/// The keys were seen to be the issuer's.
-pub(crate) fn seen() {
+/// The keys were seen to be the issuer's, and are believed for so long.
+pub(crate) fn seen(max_age: Duration) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     SEEN.record(now.as_secs_f64(), &[]);
+    EXPIRY.record((now + max_age).as_secs_f64(), &[]);
 }
 
 fn label(outcome: Outcome) -> KeyValue {

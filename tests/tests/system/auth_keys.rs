@@ -71,6 +71,14 @@ async fn a_service_whose_keys_are_gone_says_so_and_goes_on_for_those_who_need_no
         line.starts_with("holdfast_part_up{") && line.contains("\"keys\"") && line.ends_with(" 0")
     };
     assert!(metrics.lines().any(is_down), "{metrics}");
+    // The issuer was seen to have none, and is believed for a day.
+    let gauge = |name: &str| {
+        let line = metrics.lines().find(|line| line.starts_with(name)).expect("it is there");
+        line.rsplit(' ').next().and_then(|value| value.parse::<f64>().ok()).expect("it is a number")
+    };
+    let seen = gauge("holdfast_auth_keys_seen_timestamp_seconds");
+    let believed = gauge("holdfast_auth_keys_expiry_timestamp_seconds") - seen;
+    assert!(seen > 0.0 && (believed - 86_400.0).abs() < 1.0, "{seen}, {believed}");
     fs::write(&jwks, keys)?;
     eventually("it serves again", PATIENCE, async || list(&client, &ada).await).await;
     Ok(())
