@@ -6,9 +6,16 @@ use std::{
 };
 
 use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
+use rustls::{
+    RootCertStore,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    sign::CertifiedKey,
+};
 
 use crate::ConfigError;
+
+const NO_CERTIFICATE: &str = "it has no certificate in PEM";
 
 /// Whom to trust behind `amqps://`, and what to show there.
 #[derive(clap::Args, Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +38,7 @@ impl AmqpTls {
         [&self.amqp_ca_file, &self.amqp_cert_file, &self.amqp_key_file].iter().any(|file| file.is_some())
     }
 
-    /// Whether the files go together and can be read.
+    /// Whether a connection can be made with the files, as far as that is known without making one.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
         if self.amqp_cert_file.is_some() != self.amqp_key_file.is_some() {
             let why =
@@ -41,63 +48,103 @@ impl AmqpTls {
         self.read().map(drop).map_err(|error| ConfigError::Certificates(error.to_string()))
     }
 
-    /// What the files have now.
+    /// What the files have now. What no connection can use is an error here, which names the file: lapin would pass over
+    /// authorities that make no sense, and name none.
     pub(crate) fn read(&self) -> io::Result<OwnedTLSConfig> {
         let identity = match (&self.amqp_cert_file, &self.amqp_key_file) {
-            (Some(cert), Some(key)) => {
-                Some(OwnedIdentity::PKCS8 { pem: certificates(cert)?, key: key_of(key)? })
-            }
+            (Some(cert), Some(key)) => Some(identity(cert, key)?),
             _ => None,
         };
-        let cert_chain = match &self.amqp_ca_file {
-            Some(ca) => Some(String::from_utf8(certificates(ca)?).map_err(|_| useless(ca, "certificate"))?),
-            None => None,
-        };
+        let cert_chain = self.amqp_ca_file.as_deref().map(authorities).transpose()?;
         Ok(OwnedTLSConfig { identity, cert_chain })
     }
 }
 
-/// A file with one certificate at least.
-fn certificates(path: &Path) -> io::Result<Vec<u8>> {
+/// Who signs RabbitMQ's certificate.
+fn authorities(path: &Path) -> io::Result<String> {
     let bytes = read(path)?;
-    let mut all = CertificateDer::pem_slice_iter(&bytes).peekable();
-    let good = all.peek().is_some() && all.all(|certificate| certificate.is_ok());
-    drop(all);
-    if good { Ok(bytes) } else { Err(useless(path, "certificate")) }
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, &bytes)? {
+        roots.add(certificate).map_err(|error| useless(path, &error.to_string()))?;
+    }
+    String::from_utf8(bytes).map_err(|_| useless(path, NO_CERTIFICATE))
 }
 
-/// A file with a key, of which nothing is shown.
-fn key_of(path: &Path) -> io::Result<Vec<u8>> {
-    let bytes = read(path)?;
-    let key = PrivateKeyDer::from_pem_slice(&bytes);
-    if key.is_ok() { Ok(bytes) } else { Err(useless(path, "key")) }
+/// A certificate with its chain, and its key, which is of this certificate. Nothing of the key is shown.
+fn identity(cert: &Path, key: &Path) -> io::Result<OwnedIdentity> {
+    let (pem, key_pem) = (read(cert)?, read(key)?);
+    let chain = certificates(cert, &pem)?;
+    let der = PrivateKeyDer::from_pem_slice(&key_pem).map_err(|_| useless(key, "it has no key in PEM"))?;
+    CertifiedKey::from_der(chain, der, &ring::default_provider()).map_err(|error| {
+        useless(key, &format!("it is no key for the certificate in {}: {error}", cert.display()))
+    })?;
+    Ok(OwnedIdentity::PKCS8 { pem, key: key_pem })
+}
+
+/// The certificates of a file, one at least.
+fn certificates(path: &Path, bytes: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
+    let all = CertificateDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+    all.ok().filter(|all| !all.is_empty()).ok_or_else(|| useless(path, NO_CERTIFICATE))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     fs::read(path).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
 }
 
-fn useless(path: &Path, wanted: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, format!("{} has no {wanted} in PEM", path.display()))
+fn useless(path: &Path, why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {why}", path.display()))
 }
 
 #[cfg(test)]
 mod tests {
     use std::{env, process};
 
+    use stack::Pki;
+
     use super::*;
 
+    /// What is said of these files.
+    fn said(ca: Option<&Path>, identity: Option<(&Path, &Path)>) -> Option<String> {
+        let tls = AmqpTls {
+            amqp_ca_file: ca.map(Path::to_owned),
+            amqp_cert_file: identity.map(|(cert, _)| cert.to_owned()),
+            amqp_key_file: identity.map(|(_, key)| key.to_owned()),
+        };
+        tls.check().err().map(|error| error.to_string())
+    }
+
     #[test]
-    fn files_have_what_they_are_for() {
-        let path = env::temp_dir().join(format!("holdfast-amqp-tls-{}.pem", process::id()));
-        let kind = "PRIVATE KEY"; // looks like PEM, and has no certificate
-        fs::write(&path, format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")).unwrap();
-        let said = certificates(&path).unwrap_err().to_string();
-        assert!(said.contains("no certificate"), "{said}");
-        assert!(key_of(&path).is_ok());
-        fs::write(&path, "-----").unwrap();
-        assert!(certificates(&path).is_err() && key_of(&path).is_err());
-        fs::remove_file(&path).unwrap();
+    fn files_are_good_for_a_connection() {
+        let dir = env::temp_dir().join(format!("holdfast-amqp-tls-{}", process::id()));
+        let pki = Pki::new(&dir).unwrap();
+        let [one, other] = ["one", "other"].map(|name| pki.issue(name, &[]).unwrap());
+        assert_eq!(said(Some(&pki.ca()), Some((&one.cert, &one.key))), None);
+
+        // What looks like PEM, and is nothing.
+        let [no_key, no_certificate, nothing] =
+            [("key", "PRIVATE KEY"), ("cert", "CERTIFICATE"), ("nothing", "")].map(|(name, kind)| {
+                let path = dir.join(name);
+                fs::write(&path, format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n")).unwrap();
+                path
+            });
+        for (ca, identity, at_fault) in [
+            (None, Some((&one.cert, &no_key)), &no_key),
+            (None, Some((&one.cert, &nothing)), &nothing),
+            (None, Some((&one.cert, &one.cert)), &one.cert),
+            // Another's key.
+            (None, Some((&one.cert, &other.key)), &other.key),
+            (None, Some((&no_certificate, &one.key)), &no_certificate),
+            (None, Some((&one.key, &one.key)), &one.key),
+            (Some(&no_certificate), None, &no_certificate),
+            (Some(&one.key), None, &one.key),
+            (Some(&nothing), None, &nothing),
+        ] {
+            let identity = identity.map(|(cert, key)| (cert.as_path(), key.as_path()));
+            let said = said(ca.map(PathBuf::as_path), identity).expect("it is refused");
+            assert!(said.contains(&at_fault.display().to_string()), "{at_fault:?}: {said}");
+            assert!(!said.contains("AAAA"), "{said}");
+        }
+        fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]

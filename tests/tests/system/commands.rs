@@ -2,10 +2,11 @@
 
 use std::{
     net::TcpListener,
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use stack::{Service, ServiceKind, binary};
+use stack::{Pki, Service, ServiceKind, binary};
 use system_tests::{PATIENCE, Said, eventually, program_with, shared};
 
 /// Runs a program of Holdfast's to its end, with this environment and no other of its variables.
@@ -128,6 +129,28 @@ fn check_config_refuses_what_cannot_be_used_and_says_why() {
             assert_eq!(said.code, Some(2), "{name}={value}: {said:?}");
             assert!(said.anywhere(why), "{name}={value}: {said:?}");
             assert!(!said.anywhere("geheim"), "{said:?}");
+        }
+    }
+}
+
+/// Nothing but a connection would tell otherwise.
+#[test]
+fn check_config_tries_the_certificate_and_the_key_for_rabbitmq() {
+    let pki = Pki::new(&shared().home().dir().join("commands")).expect("an authority can be made");
+    let [own, other] = ["own", "other"].map(|name| pki.issue(name, &[]).expect("it is issued"));
+    let path = |path: &Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let (ca, cert) = (path(&pki.ca()), path(&own.cert));
+    for (key, code) in [(path(&own.key), 0), (path(&other.key), 2)] {
+        let certificates = [
+            ("HOLDFAST_AMQP_URL", "amqps://mq"),
+            ("HOLDFAST_AMQP_CA_FILE", &ca),
+            ("HOLDFAST_AMQP_CERT_FILE", &cert),
+            ("HOLDFAST_AMQP_KEY_FILE", &key),
+        ];
+        for kind in [ServiceKind::Reservation, ServiceKind::Expirer] {
+            let said = run(kind, &["check-config"], &[&[URL], &certificates[..]].concat());
+            assert_eq!(said.code, Some(code), "{said:?}");
+            assert!(said.anywhere(&key), "{said:?}");
         }
     }
 }
