@@ -25,10 +25,19 @@ async fn begin(service: &Service, from: &str, signature: &str, length: usize) ->
     let mut stream = socket.connect(to).await.expect("it listens");
     let head = format!(
         "POST /v1/payments/webhook HTTP/1.1\r\nhost: {to}\r\ncontent-type: application/json\r\nwebhook-signature: {signature}\r\n\
-         content-length: {length}\r\nconnection: close\r\n\r\n"
+         content-length: {length}\r\nexpect: 100-continue\r\nconnection: close\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).await.expect("it is taken");
     stream
+}
+
+/// Waits until it is there, and its body is awaited.
+async fn await_welcome(stream: &mut TcpStream) {
+    let mut said = Vec::new();
+    while !said.ends_with(b"\r\n\r\n") {
+        said.push(stream.read_u8().await.expect("an answer"));
+    }
+    assert_eq!(String::from_utf8_lossy(&said), "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 /// All that is answered.
@@ -44,8 +53,19 @@ fn forged() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn uploads_without_number_from_one_address_put_out_no_event_of_the_providers() -> Outcome {
-    const STRANGERS: usize = 100; // there is room for 64
+async fn uploads_from_very_many_addresses_put_out_no_event_of_the_providers() -> Outcome {
+    assert_comes_through(|n| format!("127.0.1.{n}:0"), 1).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_uploads_from_one_address_put_out_one_another() -> Outcome {
+    // There is room for 2 MiB.
+    assert_comes_through(|_| STRANGER.to_owned(), 40_000).await
+}
+
+/// An event of the provider's comes through while strangers send so many bytes each, from these addresses, and stop.
+async fn assert_comes_through(address: impl Fn(usize) -> String, bytes: usize) -> Outcome {
+    const STRANGERS: usize = 100;
     let provider = PaymentProvider::default();
     let stack = own(provider.known_to(hasty())).await;
     let world = World::of(&stack);
@@ -54,20 +74,24 @@ async fn uploads_without_number_from_one_address_put_out_no_event_of_the_provide
     let event = json!({ "id": "evt_1", "type": "payment.succeeded", "data": { "booking_id": id, "payment_id": "pay_1" } });
     let body = event.to_string() + &" ".repeat(STRANGERS);
 
-    // It comes slowly: a byte for each of the strangers, who send one and stop.
+    // It comes slowly: a byte for each of the strangers.
     let (start, rest) = body.split_at(body.len() - STRANGERS);
     let service = stack.reservation();
     let mut honest = begin(service, PROVIDER, &provider.sign(now(), &body), body.len()).await;
+    await_welcome(&mut honest).await;
     honest.write_all(start.as_bytes()).await?;
     let mut strangers = Vec::new();
-    for byte in rest.as_bytes().chunks(1).take(STRANGERS - 1) {
-        let mut stranger = begin(service, STRANGER, &forged(), 1_000).await;
-        stranger.write_all(b"{").await?;
+    for (n, byte) in rest.as_bytes().chunks(1).take(STRANGERS - 1).enumerate() {
+        let mut stranger = begin(service, &address(n + 1), &forged(), 60_000).await;
+        await_welcome(&mut stranger).await;
+        stranger.write_all(&vec![b' '; bytes]).await?;
         strangers.push(stranger);
         honest.write_all(byte).await?;
     }
-    let first = answer(&mut strangers[0]).await;
-    assert!(first.starts_with("HTTP/1.1 429"), "the oldest of the strangers is put out: {first}");
+    if bytes * STRANGERS > 2 << 20 {
+        let first = answer(&mut strangers[0]).await;
+        assert!(first.starts_with("HTTP/1.1 429"), "the oldest of the strangers is put out: {first}");
+    }
     honest.write_all(b" ").await?;
     let told = answer(&mut honest).await;
     assert!(told.starts_with("HTTP/1.1 200") && told.contains("applied"), "{told}");

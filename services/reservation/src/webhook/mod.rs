@@ -33,8 +33,9 @@ use signature::Secrets;
 const PATH: &str = "/v1/payments/webhook";
 /// The largest event.
 const MAX_BODY_BYTES: usize = 64 << 10;
-/// Events that are awaited at a time, and what they have sent so far.
-const ARRIVALS: (usize, usize) = (64, 2 << 20);
+/// Events that are awaited at a time: as many as there are connections, so that nobody is put out for having sent little. And what
+/// they have sent so far: of that those go who have the most.
+const ARRIVALS: (usize, usize) = (1_024, 2 << 20);
 /// In which one has to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
