@@ -14,6 +14,7 @@ use h2::client::{self, SendRequest};
 use http::{Request, Version};
 use prost::bytes::Bytes;
 use proto::catalog::{ListProductsRequest, Product};
+use socket2::SockRef;
 use stack::Service;
 use system_tests::{
     Outcome, OwnStack, PATIENCE, Rest, World, eventually, fresh_id, hasty, memory_mib, own, sample_product,
@@ -30,6 +31,8 @@ use tonic::Status;
 /// As in `overload.rs`.
 const MAX_MEMORY_MIB: u64 = 256;
 const MINUTE: Duration = Duration::from_mins(1);
+/// In bytes: what every host takes (RFC 9293, section 3.7.1).
+const SMALL_SEGMENT: u32 = 536;
 const LIST_PRODUCTS: &str = "/holdfast.catalog.v1.CatalogService/ListProducts";
 
 fn grpc(service: &Service) -> SocketAddr {
@@ -278,6 +281,8 @@ async fn ask_in_grpc_web(service: &Service, message: &ListProductsRequest) -> (S
     let to: SocketAddr = service.http_url().replace("http://", "").parse().expect("an address");
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.set_recv_buffer_size(4_096).expect("it can be set");
+    // To a peer of small segments a kernel keeps little: of those of loopback it would keep all of an answer, as if it were taken.
+    SockRef::from(&socket).set_tcp_mss(SMALL_SEGMENT).expect("it can be set");
     socket.bind("127.0.0.9:0".parse().expect("an address")).expect("all of 127/8 is this machine");
     let mut stream = socket.connect(to).await.expect("it listens");
     let body = frame(message);
