@@ -6,7 +6,7 @@ use catalog::domain::{
     customer::CustomerLimit,
     hold::{Hold, HoldKey, HoldState, Item, Line, SeatKey},
     ids::{BookingId, ProductId, SeatMapId},
-    place::{self, Outcome, PlaceRequest, ProductOnSale, SeatOnSale, Shelf, Terms},
+    place::{self, Outcome, PlaceRequest, ProductOnSale, Refusal, SeatOnSale, Shelf, Terms},
     settle::{self, Verdict},
 };
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub(crate) enum Placement {
     Active,
     /// It was there before, and is settled.
     Settled,
+    /// Another call placed something else under its key.
+    Reused,
     /// There is none.
     Refused,
 }
@@ -105,6 +107,7 @@ impl Protocol {
         let placement = match decision.outcomes.first() {
             Some(Outcome::Placed(hold)) if hold.state == HoldState::Active => Placement::Active,
             Some(Outcome::Placed(_)) => Placement::Settled,
+            Some(Outcome::Refused { reason: Refusal::IdReused(_), .. }) => Placement::Reused,
             Some(Outcome::Refused { .. } | Outcome::Damaged) | None => Placement::Refused,
         };
         (placement, !decision.writes.holds.is_empty())

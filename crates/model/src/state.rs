@@ -180,7 +180,7 @@ pub enum Call {
         /// With the other content.
         other: bool,
     },
-    /// It found a booking that is not to get the hold that was placed; next it abandons that.
+    /// It found under the first attempt a hold that the booking is not to get; next it abandons that.
     Abandon,
     /// `HoldBooking` has read the draft; next it places the hold of this attempt.
     Read(u8),

@@ -104,8 +104,8 @@ impl Protocol {
         }
         match self.place(state, booking, 1, other) {
             Placement::Active => state.cases[usize::from(booking)].calls[slot] = Call::Create { other },
-            // The booking is there. A draft goes on with its next attempt; any other is the answer.
-            Placement::Settled => {
+            // The booking is there, or may be. A draft goes on with its next attempt; any other is the answer.
+            Placement::Settled | Placement::Reused => {
                 let record = state.cases[usize::from(booking)].record;
                 if record.is_some_and(|found| found.state == StateName::Initiated && found.other == other) {
                     self.read(state, booking, Some(slot));
@@ -153,9 +153,13 @@ impl Protocol {
             Call::Abandon => drop(self.command(state, booking, &Command::Abandon(attempt(1)), None)),
             Call::Read(number) => {
                 let other = state.cases[usize::from(booking)].record.is_some_and(|record| record.other);
-                if self.place(state, booking, number, other) == Placement::Active {
-                    state.cases[usize::from(booking)].calls[slot] = Call::Placed(number);
-                }
+                let next = match self.place(state, booking, number, other) {
+                    Placement::Active => Call::Placed(number),
+                    // By a creation, and those place under the first attempt.
+                    Placement::Reused => Call::Abandon,
+                    Placement::Settled | Placement::Refused => Call::None,
+                };
+                state.cases[usize::from(booking)].calls[slot] = next;
             }
             Call::Placed(number) => {
                 let placed = Placed {

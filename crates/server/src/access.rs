@@ -203,7 +203,7 @@ async fn identify(authority: &Authority, shown: Shown) -> Result<Known, Refused>
     let token = bearer(&header).ok_or(Refused::BadCredentials(Refusal::Malformed))?;
     authority.authenticate(token).await.map_err(|refusal| match refusal {
         Refusal::NoKeys => Refused::NoKeys,
-        Refusal::Crowded => Refused::Crowded,
+        Refusal::Crowded => Refused::KeysCrowded,
         refusal => Refused::BadCredentials(refusal),
     })
 }

@@ -24,7 +24,7 @@ pub(crate) enum Refused {
     /// There are no keys to check a token with.
     NoKeys,
     /// Keys are being looked for, and too many wait for them.
-    Crowded,
+    KeysCrowded,
     /// A caller of this role may not call this.
     Role(Option<Role>),
 }
@@ -94,7 +94,7 @@ pub fn count_refusal(reason: &'static str, cause: &'static str, method: &str, ad
 impl Refused {
     /// Whether whoever sent it is to blame: not for keys that are not here, nor for a token that was good.
     pub(crate) const fn is_their_doing(self) -> bool {
-        !matches!(self, Self::NoKeys | Self::Crowded | Self::BadCredentials(Refusal::Expired))
+        !matches!(self, Self::NoKeys | Self::KeysCrowded | Self::BadCredentials(Refusal::Expired))
     }
 
     /// Counts it, and answers what the caller hears.
@@ -115,7 +115,7 @@ impl Refused {
                 count("KEYS_UNAVAILABLE", Refusal::NoKeys.as_str());
                 api::unavailable()
             }
-            Self::Crowded => {
+            Self::KeysCrowded => {
                 count("KEYS_UNAVAILABLE", Refusal::Crowded.as_str());
                 api::overloaded()
             }
@@ -140,7 +140,7 @@ mod tests {
             (Refused::NoCredentials, Code::Unauthenticated, "NO_CREDENTIALS"),
             (Refused::BadCredentials(Refusal::Expired), Code::Unauthenticated, "BAD_CREDENTIALS"),
             (Refused::NoKeys, Code::Unavailable, "UNAVAILABLE"),
-            (Refused::Crowded, Code::ResourceExhausted, "OVERLOADED"),
+            (Refused::KeysCrowded, Code::ResourceExhausted, "OVERLOADED"),
             (Refused::Role(Some(Role::Customer)), Code::PermissionDenied, "ROLE_NOT_ALLOWED"),
         ] {
             let status = refused.status("a.B/C", None);

@@ -120,7 +120,7 @@ impl Existing {
                         }
                         // A verdict ended this attempt; the booking has moved on to the next one, or will.
                         Placement::Settled => continue,
-                        // A stranger did. On to the next attempt.
+                        // Something else stands under this attempt, which a stranger may have placed: on to the next.
                         Placement::Reused => {
                             self.command(id, Command::Abandon(seen.booking.attempt), actor).await?;
                             continue;

@@ -123,7 +123,7 @@ pub enum Refusal {
     },
     /// The total goes beyond [`MAX_TOTAL_MINOR`].
     TotalTooLarge,
-    /// The key was used for other items.
+    /// The key was used for other items, or by another customer.
     IdReused(HoldKey),
     /// The customer would have more of it than one may.
     CustomerLimit {

@@ -181,6 +181,19 @@ mod tests {
     }
 
     #[test]
+    fn the_hold_of_one_customer_is_not_there_for_another() {
+        let of = |name| {
+            let mut request = lost(1, vec![units(1, 4)], vec![5]);
+            request.place.customer_id = Some(customer(name));
+            request
+        };
+        let (outcomes, writes) = decide(shelf(), &[of("ann"), of("bob")]);
+        assert!(matches!(outcomes[0], Outcome::Restored(_)), "{outcomes:?}");
+        let reused = Outcome::Refused { reason: Refusal::IdReused(key(1, 2)), line: None };
+        assert_eq!((&outcomes[1], writes.holds.len()), (&reused, 1));
+    }
+
+    #[test]
     fn a_hold_beyond_what_its_customer_may_have_comes_back_and_counts() {
         let mut shelf = shelf();
         let meal = CountKey { customer_id: customer("ann"), counted: Counted::Product(product_id(1)) };

@@ -7,11 +7,13 @@ use catalog::{
     domain::{
         customer::{Counted, CustomerId},
         hold::{HoldKey, Item, SeatKey},
-        place::{Outcome, PlaceRequest, Refusal},
+        place::{Outcome, PlaceRequest, Refusal, decide},
         settle::Verdict,
     },
+    error::Error,
     holds::{self, Settings},
     recount,
+    store::place::{self, Asked},
 };
 use clap::Parser as _;
 use sqlx::{ConnectOptions as _, PgPool, Row as _};
@@ -184,6 +186,25 @@ async fn an_open_hold_counts_until_it_is_sold_and_its_units_until_they_are_given
     assert_eq!(counts(&pool).await, counted([("ann", "PRODUCT", 3)]));
     holds::settle(&pool, &[(first, Verdict::Release)]).await.unwrap();
     assert_eq!(counts(&pool).await, counted([]));
+    app.stop().await;
+}
+
+/// A limit may be set between the look that knows of none and the taking: what was not looked at is guarded all the same.
+#[sqlx::test(migrator = "catalog::MIGRATOR")]
+async fn counts_that_nobody_looked_at_are_guarded_where_they_are_taken(pool: PgPool) {
+    let mut app = App::start(&pool).await;
+    let meal = app.limited_product(2).await;
+    let all = holds::place(&pool, settings(0), &[request("ann", vec![units(meal, 2)])]).await.unwrap();
+    assert!(matches!(all[0], Outcome::Placed(_)));
+    let requests = [request("ann", vec![units(meal, 1)])];
+    let asked = Asked { keys: vec![requests[0].key], products: vec![meal], ..Asked::default() };
+    let mut conn = pool.acquire().await.unwrap();
+    let writes = decide(place::look(&mut conn, &asked).await.unwrap(), &requests).writes;
+    assert_eq!((writes.holds.len(), writes.counts.len()), (1, 1));
+    let refused = place::take(&mut conn, &writes, 60_000).await;
+    assert!(matches!(refused, Err(Error::Database(error)) if postgres::is_conflict(&error)));
+    drop(conn);
+    assert_eq!(counts(&pool).await, counted([("ann", "PRODUCT", 2)]));
     app.stop().await;
 }
 

@@ -136,19 +136,21 @@ pub(in crate::domain) fn batches() -> impl Strategy<Value = Vec<PlaceRequest>> {
 /// A hold that was placed in another batch.
 fn older_holds() -> impl Strategy<Value = Hold> {
     let states = select(vec![HoldState::Active, HoldState::Committed, HoldState::Released]);
-    (some_key(), states, some_items(), some_customer()).prop_map(|(key, state, items, customer_id)| {
-        let counts = customer_id.is_some();
-        let lines = items.into_iter().map(|item| Line { item, price_minor: 7, counts }).collect();
-        Hold {
-            key,
-            state,
-            lines,
-            currency: "EUR".to_owned(),
-            hold_ttl_ms: 60_000,
-            customer_id,
-            counts_open: counts,
-        }
-    })
+    (some_key(), states, some_items(), some_customer(), any::<bool>()).prop_map(
+        |(key, state, items, customer_id, limited)| {
+            let counts = customer_id.is_some() && limited;
+            let lines = items.into_iter().map(|item| Line { item, price_minor: 7, counts }).collect();
+            Hold {
+                key,
+                state,
+                lines,
+                currency: "EUR".to_owned(),
+                hold_ttl_ms: 60_000,
+                customer_id,
+                counts_open: counts,
+            }
+        },
+    )
 }
 
 /// What customers have of everything that can be counted.
