@@ -51,7 +51,8 @@ pub struct AuthConfig {
     #[arg(long, env = "HOLDFAST_AUTH_JWKS_PACE_MS", default_value_t = 5_000, value_name = "MS",
           value_parser = clap::value_parser!(u32).range(100..=3_600_000))]
     pub auth_jwks_pace_ms: u32,
-    /// How long keys are believed after they were seen last, while nobody can tell whether they still are the issuer's, in seconds.
+    /// How long keys are believed after they were seen last, while nobody can tell whether they still are the issuer's, in seconds: twice
+    /// the interval or more.
     #[arg(long, env = "HOLDFAST_AUTH_JWKS_MAX_AGE_S", default_value_t = 86_400, value_name = "S",
           value_parser = clap::value_parser!(u32).range(1..=604_800))]
     pub auth_jwks_max_age_s: u32,
@@ -117,8 +118,9 @@ impl AuthConfig {
         self.rules()?;
         let source = self.source()?;
         ensure!(
-            self.max_age() > self.interval(&source),
-            "HOLDFAST_AUTH_JWKS_MAX_AGE_S is {} s: keys would be too old before they are looked at again",
+            self.max_age() >= 2 * self.interval(&source),
+            "HOLDFAST_AUTH_JWKS_MAX_AGE_S is {} s, which is less than twice the time from one look at the keys to the next: \
+             they would be too old when one look fails",
             self.auth_jwks_max_age_s
         );
         match source {
@@ -264,7 +266,7 @@ mod tests {
             ([["--auth-jwks", "https://u:p@issuer.example/"], issuer, audience].concat(), "password"),
             ([["--auth-jwks", "http://issuer.example/keys"], issuer, audience].concat(), "https://"),
             (
-                [keys, issuer, audience, ["--auth-jwks-max-age-s", "300"]].concat(),
+                [keys, issuer, audience, ["--auth-jwks-max-age-s", "599"]].concat(),
                 "HOLDFAST_AUTH_JWKS_MAX_AGE_S",
             ),
         ] {
