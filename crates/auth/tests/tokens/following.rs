@@ -16,7 +16,7 @@ use crate::{
 
 /// The shortest time between two looks, and few seconds until keys are too old.
 const BRISK: [&str; 6] =
-    ["--auth-jwks-pace-ms", "100", "--auth-jwks-interval-s", "1", "--auth-jwks-max-age-s", "3"];
+    ["--auth-jwks-pace-ms", "100", "--auth-jwks-interval-s", "1", "--auth-jwks-max-age-s", "4"];
 
 fn signer(id: &str) -> Signer {
     Signer::new(id, Algorithm::EdDsa)
