@@ -261,17 +261,14 @@ fn seat_state(text: &str) -> Option<SeatOnSale> {
     }
 }
 
-/// Takes units and seats, and stores the holds that have them, to be reviewed when their time is up and `grace_ms` has passed.
-/// All of it, or it fails: as a conflict if somebody took or removed something since it was seen, or a customer more than they may
-/// have, by `holds_pkey` if a hold is there already. Rows are locked in the order of their keys, products before seats before
-/// counts, so that two batches do not wait for each other for what they take. A repeat whose hold is being settled at this moment
-/// may, and begins anew.
-pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Result<(), Error> {
-    let columns = Columns::of(writes);
-    macro_rules! take {
-        ($counted:literal, $taken:literal, $wanted:literal $(, $argument:expr)*) => {
-            sqlx::query!(
-                r#"with products_locked as materialized (
+/// The statement of [`take`], with what it counts and how many rows that are; and the arguments of that.
+macro_rules! take {
+    (
+        $conn:expr, $columns:expr, $grace_ms:expr,
+        $counted:literal, $taken:literal, $wanted:literal $(, $argument:expr)*
+    ) => {
+        sqlx::query!(
+            r#"with products_locked as materialized (
                        select p.product_id, u.quantity
                        from unnest($1::uuid[], $2::bigint[]) as u (product_id, quantity)
                        join products p on p.product_id = u.product_id
@@ -304,31 +301,42 @@ pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Re
                    )
                    select take_all((select count(*) from products_taken) + (select count(*) from seats_taken)"# + $taken + r#",
                                    cardinality($1) + cardinality($3)"# + $wanted + r#") is null as "taken!""#,
-                &columns.products.0,
-                &columns.products.1,
-                &columns.seats.0,
-                &columns.seats.1 as _,
-                &columns.seat_holds.0,
-                &columns.seat_holds.1,
-                &columns.holds.0,
-                &columns.holds.1,
-                &columns.lines as _,
-                &columns.currencies as _,
-                &columns.ttls,
-                grace_ms,
-                &columns.customers as _,
-                &columns.open
-                $(, $argument)*
-            )
-            .fetch_one(conn)
-            .await
-            .map(drop)?
-        };
-    }
+            &$columns.products.0,
+            &$columns.products.1,
+            &$columns.seats.0,
+            &$columns.seats.1 as _,
+            &$columns.seat_holds.0,
+            &$columns.seat_holds.1,
+            &$columns.holds.0,
+            &$columns.holds.1,
+            &$columns.lines as _,
+            &$columns.currencies as _,
+            &$columns.ttls,
+            $grace_ms,
+            &$columns.customers as _,
+            &$columns.open
+            $(, $argument)*
+        )
+        .fetch_one($conn)
+        .await
+        .map(drop)?
+    };
+}
+
+/// Takes units and seats, and stores the holds that have them, to be reviewed when their time is up and `grace_ms` has passed.
+/// All of it, or it fails: as a conflict if somebody took or removed something since it was seen, or a customer more than they may
+/// have, by `holds_pkey` if a hold is there already. Rows are locked in the order of their keys, products before seats before
+/// counts, so that two batches do not wait for each other for what they take. A repeat whose hold is being settled at this moment
+/// may, and begins anew.
+pub async fn take(conn: &mut PgConnection, writes: &Writes, grace_ms: i64) -> Result<(), Error> {
+    let columns = Columns::of(writes);
     if writes.counts.is_empty() {
-        take!("", "", "");
+        take!(conn, columns, grace_ms, "", "", "");
     } else {
         take!(
+            conn,
+            columns,
+            grace_ms,
             r#", counted as (
                        insert into customer_counts as c (customer_id, counted, item_id, taken, allowed)
                        select customer_id, counted, item_id, taken, allowed
