@@ -132,9 +132,7 @@ async fn what_a_stranger_placed_under_a_draft_is_not_given_to_its_customer() -> 
     let answer = world.bookings.clone().create_booking(bearing(&bob, short)).await;
     assert_taken(answer.map(|answer| answer.into_inner().booking.expect("it is there")));
     assert_eq!(held_of(&world, &office, &meal).await?, 2, "under the draft's key");
-    let request = HoldBookingRequest { booking_id, hold_ttl: None };
-    let held = world.bookings.clone().hold_booking(bearing(&ada, request)).await?.into_inner().booking;
-    let held = held.expect("it is there");
+    let held = hold(&world, &ada, &booking_id).await?;
     let (until, since) = (held.expire_time.expect("it is held"), held.update_time.expect("always"));
     assert_eq!((until.seconds - since.seconds, until.nanos), (300, since.nanos));
     Ok(())
