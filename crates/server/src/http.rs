@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Connections at a time that may call whatever there is.
-const MAX_CONNECTIONS: usize = 1_024;
+pub const MAX_HTTP_CONNECTIONS: usize = 1_024;
 /// Connections beyond them, for one request each, and for health and metrics alone. One more takes the place of the oldest.
 const SPARE_CONNECTIONS: usize = 64;
 /// How long a connection must not have been used to make place for another one.
@@ -65,7 +65,7 @@ pub struct Crowded;
 /// Serves until `stop`.
 pub(crate) async fn run(listener: Listener, health: Health, more: Option<Router>, stop: CancellationToken) {
     refused::show();
-    let door = Door::new(router(health.clone(), more), health, Places::new(MAX_CONNECTIONS, IDLE));
+    let door = Door::new(router(health.clone(), more), health, Places::new(MAX_HTTP_CONNECTIONS, IDLE));
     door.serve(listener, stop).await;
 }
 

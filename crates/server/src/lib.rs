@@ -67,7 +67,7 @@ pub use deadline::{caller_waits_until, time_left};
 pub use directory::Lookup;
 pub use ending::{end, misconfigured};
 pub use health::{Health, Part, PartState, Snapshot};
-pub use http::Crowded;
+pub use http::{Crowded, MAX_HTTP_CONNECTIONS};
 pub use jobs::Jobs;
 pub use listener::{Endpoints, Listener};
 pub use rate::{Penalties, RateConfig};

@@ -21,7 +21,7 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header};
 use rest::Refused;
 use serde_json::json;
-use server::{Address, Arrivals, Calls, Crowded, Late, Penalties};
+use server::{Address, Arrivals, Calls, Crowded, Late, MAX_HTTP_CONNECTIONS, Penalties};
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
@@ -35,7 +35,7 @@ const PATH: &str = "/v1/payments/webhook";
 const MAX_BODY_BYTES: usize = 64 << 10;
 /// Events that are awaited at a time: as many as there are connections, so that nobody is put out for having sent little. And what
 /// they have sent so far: of that those go who have the most.
-const ARRIVALS: (usize, usize) = (1_024, 2 << 20);
+const ARRIVALS: (usize, usize) = (MAX_HTTP_CONNECTIONS, 2 << 20);
 /// In which one has to arrive.
 const ARRIVAL_TIMEOUT: Duration = Duration::from_secs(10);
 
